@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what the checks need beyond the Rust toolchains; does nothing for what is at hand.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=ci/common.sh
+source ci/common.sh
+
+CARGO_DENY=0.20.2
+CARGO_FUZZ=0.13.2
+
+# PROGRAM PACKAGE: the client programs of the interop suite, and the Debian package of each.
+clients() {
+    cat <<'LIST'
+curl curl
+lftp lftp
+ncftpput ncftp
+ncftpget ncftp
+ncftpls ncftp
+tnftp tnftp
+inetutils-ftp inetutils-ftp
+wget wget
+python3 python3
+c++ g++
+LIST
+}
+
+install_packages() {
+    local program package missing=()
+    while read -r program package; do
+        have "$program" || missing+=("$package")
+    done < <(clients)
+    if [ ${#missing[@]} -eq 0 ]; then
+        echo "client programs: all at hand"
+        return
+    fi
+    echo "Debian packages to install: ${missing[*]}"
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# Built for the short build, not for the speed of the tool: it runs for seconds.
+install_cargo_tool() {
+    local tool=$1 version=$2
+    if "$tool" "${tool#cargo-}" --version 2>/dev/null | grep -qF "$version" ||
+        "$tool" --version 2>/dev/null | grep -qF "$version"; then
+        echo "$tool $version: at hand"
+        return
+    fi
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+        cargo install --locked --force --version "$version" "$tool"
+}
+
+install_packages
+install_cargo_tool cargo-deny "$CARGO_DENY"
+install_cargo_tool cargo-fuzz "$CARGO_FUZZ"

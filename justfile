@@ -1,0 +1,49 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# All checks, exactly as CI runs them.
+ci:
+    .ci/run
+
+# What the README promises: needs a Rust toolchain and nothing else.
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# Formats all code; `just fmt --check` only looks.
+fmt *ARGS:
+    cargo fmt --all {{ARGS}}
+
+clippy:
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+doc:
+    RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
+
+# Licences, sources, bans, advisories.
+deny:
+    ci/deny.sh
+
+# ftp-types and ftp-proto: no std, no dependency.
+purity:
+    ci/purity.sh
+
+# Real clients on both runtimes; `just interop curl` for one of them.
+interop *FILTER:
+    ci/interop.sh {{FILTER}}
+
+# Builds and runs every example.
+examples:
+    ci/examples.sh
+
+# Fuzzes one target until stopped; needs nightly and cargo-fuzz.
+fuzz TARGET *ARGS:
+    cargo +nightly fuzz run {{TARGET}} {{ARGS}}
+
+# Every fuzz target for a few seconds.
+fuzz-smoke:
+    ci/fuzz-smoke.sh
+
+# Installs the client programs and cargo tools that the checks use.
+install:
+    ci/install.sh
