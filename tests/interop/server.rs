@@ -1,0 +1,176 @@
+//! A running `ferry` with a folder to serve and a folder for the client.
+
+use std::{
+    env,
+    fmt::{self, Display},
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::process::wait_within;
+
+pub(crate) const USER: &str = "ferry";
+pub(crate) const PASSWORD: &str = "wharf";
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// The server's own grace for running transfers is ten seconds.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// The runtimes that `ferry --runtime` knows.
+#[derive(Clone, Copy)]
+pub(crate) enum Runtime {
+    Tokio,
+    Smol,
+}
+
+impl Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tokio => "tokio",
+            Self::Smol => "smol",
+        })
+    }
+}
+
+/// One test's server, and the folders on both sides of it.
+pub(crate) struct Site {
+    // Stops before its folder goes.
+    server: Server,
+    folder: TempDir,
+}
+
+impl Site {
+    /// Serves one user with every right, on IPv4.
+    pub(crate) fn start(runtime: Runtime) -> Self {
+        Self::on(runtime, Ipv4Addr::LOCALHOST.into(), &["-w", "-u", USER, "-P", PASSWORD])
+    }
+
+    /// The same on IPv6.
+    pub(crate) fn start_ipv6(runtime: Runtime) -> Self {
+        Self::on(runtime, Ipv6Addr::LOCALHOST.into(), &["-w", "-u", USER, "-P", PASSWORD])
+    }
+
+    /// Serves anonymous users, who may read and nothing else.
+    pub(crate) fn start_anonymous(runtime: Runtime) -> Self {
+        Self::on(runtime, Ipv4Addr::LOCALHOST.into(), &[])
+    }
+
+    /// The folder that the server shows as `/`.
+    pub(crate) fn served(&self) -> PathBuf {
+        self.folder.path().join("served")
+    }
+
+    /// The folder that clients start in.
+    pub(crate) fn local(&self) -> PathBuf {
+        self.folder.path().join("local")
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.server.address.ip().to_string()
+    }
+
+    pub(crate) fn port(&self) -> String {
+        self.server.address.port().to_string()
+    }
+
+    /// URL of a path that begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("ftp://{}{path}", self.server.address)
+    }
+
+    /// A client program that starts in [`local`](Self::local) and sees no configuration of whoever runs the tests.
+    pub(crate) fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.local()).env("HOME", self.folder.path().join("home")).env("LC_ALL", "C.UTF-8");
+        for leftover in ["NETRC", "ftp_proxy", "FTP_PROXY", "all_proxy", "ALL_PROXY", "LFTP_HOME"] {
+            command.env_remove(leftover);
+        }
+        command
+    }
+
+    fn on(runtime: Runtime, interface: IpAddr, arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        for part in ["served", "local", "home"] {
+            fs::create_dir(folder.path().join(part)).expect("a new folder");
+        }
+        let mut command = Command::new(program());
+        command.args(["-p", "0", "-i", &interface.to_string(), "--runtime", &runtime.to_string()]);
+        command.arg("-d").arg(folder.path().join("served")).args(arguments);
+        Self { server: Server::start(command, folder.path().join("server.log")), folder }
+    }
+}
+
+struct Server {
+    /// Taken when it is stopped.
+    child: Option<Child>,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Server {
+    fn start(mut command: Command, log: PathBuf) -> Self {
+        let log_file = File::create(&log).expect("a log file");
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let Some(address) = ready_address(stdout) else {
+            let _ = child.kill();
+            panic!("{command:?} printed no ready line\n{}", contents(&log));
+        };
+        Self { child: Some(child), address, log }
+    }
+}
+
+/// Stops the server as an operator would; that it then ends cleanly belongs to every test.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let child = self.child.take().expect("a server stops once");
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("a running server takes signals");
+        let ended = wait_within(child, STOP_LIMIT);
+        if thread::panicking() {
+            eprintln!("---- the server's log\n{}", contents(&self.log));
+            return;
+        }
+        let ended = ended.unwrap_or_else(|_| panic!("no end after SIGTERM\n{}", contents(&self.log)));
+        assert!(ended.status.success(), "the server ended with {}\n{}", ended.status, contents(&self.log));
+    }
+}
+
+/// The address of the ready line `listening on ftp://ADDRESS`; what follows it on that stream is read and dropped.
+fn ready_address(stdout: ChildStdout) -> Option<SocketAddr> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let address = line.strip_prefix("listening on ftp://").and_then(|address| address.parse().ok());
+            // Nobody listens after the first one.
+            address.map(|address| sender.send(address));
+        }
+    });
+    receiver.recv_timeout(START_LIMIT).ok()
+}
+
+/// `FERRY_BIN`, or the program that cargo built beside this test.
+fn program() -> PathBuf {
+    if let Some(program) = env::var_os("FERRY_BIN") {
+        return program.into();
+    }
+    let test = env::current_exe().expect("a test knows its file");
+    // target/PROFILE/deps/interop-HASH
+    let profile = test.ancestors().nth(2).expect("a test lies in a target folder");
+    let program = profile.join("ferry");
+    assert!(program.exists(), "the server is not built: run `cargo build -p ferry` or set FERRY_BIN");
+    program
+}
+
+fn contents(file: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
+}
