@@ -8,8 +8,8 @@ source ci/common.sh
 CARGO_DENY=0.20.2
 CARGO_FUZZ=0.13.2
 
-# PROGRAM PACKAGE: the client programs of the interop suite, and the Debian package of each.
-clients() {
+# PROGRAM PACKAGE: what comes from Debian: the interop suite's clients above all.
+programs() {
     cat <<'LIST'
 curl curl
 lftp lftp
@@ -21,6 +21,7 @@ inetutils-ftp inetutils-ftp
 wget wget
 python3 python3
 c++ g++
+shellcheck shellcheck
 LIST
 }
 
@@ -28,9 +29,9 @@ install_packages() {
     local program package missing=()
     while read -r program package; do
         have "$program" || missing+=("$package")
-    done < <(clients)
+    done < <(programs)
     if [ ${#missing[@]} -eq 0 ]; then
-        echo "client programs: all at hand"
+        echo "Debian programs: all at hand"
         return
     fi
     echo "Debian packages to install: ${missing[*]}"
