@@ -1,0 +1,238 @@
+//! The two storage traits: blocking to write, async to consume.
+//!
+//! A back end for a disk implements [`BlockingBackend`] in plain functions; [`Offload`](crate::Offload) turns it into
+//! the [`Backend`] that the driver calls. An object store implements [`Backend`] itself.
+//!
+//! **No operation but [`resolve`](BlockingBackend::resolve) follows a symbolic link, in any component of the path.**
+//! One that meets a link on its way answers [`FsError::IsLink`]; the view of the user then resolves the path, judges
+//! the permissions of the result, and tries again with it. So what was judged is what is used, whatever happens to the
+//! tree in between. At the last component, `stat`, `remove_file` and `rename` mean the link itself; `list`, `open`,
+//! `create`, `set_mode` and `set_modified` answer `IsLink` there as well.
+
+use std::fs::File;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
+
+use crate::{Offload, Unblock};
+
+/// A future on the heap: one for each operation or chunk of data, never one for each directory entry.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What becomes of a link at the end of a path that is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Resolve it too.
+    All,
+    /// Leave it: the operation is about the link itself (DELE, RNFR, RNTO).
+    Parents,
+}
+
+/// Storage in plain blocking functions.
+pub trait BlockingBackend: Send + Sync + 'static {
+    /// Follows links and tells the path without any; the last component need not exist. Only paths inside the tree
+    /// come out of it.
+    ///
+    /// # Errors
+    /// [`FsError::Outside`] when a link leads out, [`FsError::NotFound`] when a parent (or the destination of a link
+    /// on the way) is missing, and others. [`FsError::Unsupported`] never: a back end without links returns `path`.
+    fn resolve(&self, path: &VirtualPath, follow: Follow) -> Result<VirtualPath, FsError>;
+    /// Tells the attributes of the thing at `path`; of a link, those of the link.
+    ///
+    /// # Errors
+    /// As [`FsError`] says.
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FsError>;
+    /// Opens a directory for listing. `.` and `..` do not appear.
+    ///
+    /// # Errors
+    /// [`FsError::NotADirectory`] and others.
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError>;
+    /// Opens a regular file for reading from `offset` on.
+    ///
+    /// # Errors
+    /// [`FsError::OffsetPastEnd`], [`FsError::IsADirectory`], [`FsError::NotRegular`] and others. Never blocks on a
+    /// FIFO or a device.
+    fn open(&self, path: &VirtualPath, offset: u64) -> Result<Box<dyn BlockingReader>, FsError>;
+    /// Opens a regular file for writing.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and as [`WriteMode`] says.
+    fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError>;
+    /// Makes a new file with a name that nothing had, beginning with `prefix` (RFC 959 §4.1.3, STOU).
+    ///
+    /// # Errors
+    /// [`FsError::Exists`] when no unused name was found in a bounded number of tries, and others.
+    fn create_unique(
+        &self,
+        directory: &VirtualPath,
+        prefix: &[u8],
+    ) -> Result<UniqueFile<Box<dyn BlockingWriter>>, FsError>;
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`] and others.
+    fn make_directory(&self, path: &VirtualPath) -> Result<(), FsError>;
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// [`FsError::NotADirectory`], [`FsError::NotEmpty`], [`FsError::IsRoot`] and others.
+    fn remove_directory(&self, path: &VirtualPath) -> Result<(), FsError>;
+    /// Removes a file or a link.
+    ///
+    /// # Errors
+    /// [`FsError::IsADirectory`] and others.
+    fn remove_file(&self, path: &VirtualPath) -> Result<(), FsError>;
+    /// Gives a file, link or directory another path; an existing file there is replaced in one step.
+    ///
+    /// # Errors
+    /// [`FsError::IsRoot`], [`FsError::CrossesStorage`] and others.
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FsError>;
+    /// Changes the permission bits (`0o777`; the others are kept clear).
+    ///
+    /// # Errors
+    /// [`FsError::Unsupported`] where there are none, and others.
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FsError>;
+    /// Changes the time of last modification of a regular file.
+    ///
+    /// # Errors
+    /// [`FsError::IsADirectory`], [`FsError::NotRegular`], [`FsError::Unsupported`] where there is no such time, and
+    /// others.
+    fn set_modified(&self, path: &VirtualPath, time: UnixTime) -> Result<(), FsError>;
+}
+
+/// An open file that is read in order.
+pub trait BlockingReader: Send {
+    /// Attributes of the open file.
+    ///
+    /// # Errors
+    /// As [`FsError`] says.
+    fn metadata(&mut self) -> Result<Metadata, FsError>;
+    /// Reads the next bytes; 0 only at the end (for a buffer that is not empty).
+    ///
+    /// # Errors
+    /// As [`FsError`] says.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError>;
+    /// The file behind it, positioned where the next `read` starts, when there is one: the door to zero copy.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
+}
+
+/// An open file that is written in order.
+///
+/// Dropping it without [`finish`](Self::finish) means that the upload was cut: what arrived may be kept under the name
+/// for a later resume, but nothing is ever promised about it.
+pub trait BlockingWriter: Send {
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// [`FsError::NoSpace`], [`FsError::QuotaExceeded`] and others.
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError>;
+    /// The upload came to its clean end. Returns the attributes of the file as it stands now. After an error the
+    /// client is told that the upload failed.
+    ///
+    /// # Errors
+    /// As [`FsError`] says.
+    fn finish(self: Box<Self>) -> Result<Metadata, FsError>;
+}
+
+/// An open directory.
+pub trait BlockingListing: Send {
+    /// The next entries, at most `max`; none at the end. Entries that vanish while the directory is read are left out.
+    ///
+    /// # Errors
+    /// As [`FsError`] says.
+    fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>, FsError>;
+}
+
+/// A file that [`create_unique`](BlockingBackend::create_unique) made.
+pub struct UniqueFile<W> {
+    /// Its name, without directory.
+    pub name: Vec<u8>,
+    /// The open file.
+    pub writer: W,
+}
+
+/// Storage as the driver calls it. Each method means what its namesake of [`BlockingBackend`] means.
+///
+/// # Cancellation
+/// Dropping a returned future may leave the operation running or undone; it never leaves it half done where the
+/// storage can help it.
+#[expect(missing_docs, reason = "each method is documented at its namesake")]
+pub trait Backend: Send + Sync + 'static {
+    fn resolve<'a>(&'a self, path: &'a VirtualPath, follow: Follow) -> BoxFuture<'a, Result<VirtualPath, FsError>>;
+    fn stat<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>>;
+    fn list<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Box<dyn Listing>, FsError>>;
+    fn open<'a>(&'a self, path: &'a VirtualPath, offset: u64) -> BoxFuture<'a, Result<Box<dyn Reader>, FsError>>;
+    fn create<'a>(&'a self, path: &'a VirtualPath, mode: WriteMode) -> BoxFuture<'a, Result<Box<dyn Writer>, FsError>>;
+    fn create_unique<'a>(
+        &'a self,
+        directory: &'a VirtualPath,
+        prefix: &'a [u8],
+    ) -> BoxFuture<'a, Result<UniqueFile<Box<dyn Writer>>, FsError>>;
+    fn make_directory<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>>;
+    fn remove_directory<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>>;
+    fn remove_file<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>>;
+    fn rename<'a>(&'a self, from: &'a VirtualPath, to: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>>;
+    fn set_mode<'a>(&'a self, path: &'a VirtualPath, mode: u32) -> BoxFuture<'a, Result<(), FsError>>;
+    fn set_modified<'a>(&'a self, path: &'a VirtualPath, time: UnixTime) -> BoxFuture<'a, Result<(), FsError>>;
+}
+
+/// An open file that the driver reads in order.
+pub trait Reader: Send {
+    /// Attributes of the open file.
+    fn metadata(&mut self) -> BoxFuture<'_, Result<Metadata, FsError>>;
+    /// Fills the buffer's spare length: `buffer.len()` says how much is wanted. The buffer comes back with the count
+    /// of bytes at its front; 0 only at the end.
+    fn read(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<usize, FsError>)>;
+    /// The file behind it, as for [`BlockingReader::as_file`].
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
+}
+
+/// An open file that the driver writes in order. Dropped without `finish`, it counts as cut.
+pub trait Writer: Send {
+    /// Writes all of the buffer and hands it back.
+    fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)>;
+    /// Ends the upload, as for [`BlockingWriter::finish`].
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>>;
+}
+
+/// An open directory that the driver reads batch by batch.
+pub trait Listing: Send {
+    /// As for [`BlockingListing::next_batch`].
+    fn next_batch(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Entry>, FsError>>;
+}
+
+/// Either kind of storage. An authenticator hands it out without knowing the runtime; the driver, which knows it,
+/// turns the blocking kind into the other with [`Storage::into_backend`].
+#[derive(Clone)]
+pub enum Storage {
+    /// Plain functions that may block.
+    Blocking(Arc<dyn BlockingBackend>),
+    /// Futures.
+    Async(Arc<dyn Backend>),
+}
+
+impl Storage {
+    /// Storage from a blocking back end.
+    pub fn blocking(backend: impl BlockingBackend) -> Self {
+        Self::Blocking(Arc::new(backend))
+    }
+
+    /// Storage from an async back end.
+    pub fn asynchronous(backend: impl Backend) -> Self {
+        Self::Async(Arc::new(backend))
+    }
+
+    /// The kind that the driver calls. Blocking storage does its work through `unblock`.
+    pub fn into_backend(self, unblock: impl Unblock) -> Arc<dyn Backend> {
+        match self {
+            Self::Blocking(backend) => Arc::new(Offload::new(backend, unblock)),
+            Self::Async(backend) => backend,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! From blocking to async: every call runs where blocking is allowed.
+
+use std::fs::File;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::thread;
+
+use async_lock::Semaphore;
+use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
+
+use crate::{
+    Account, AuthError, Authenticator, Backend, BlockingAuthenticator, BlockingBackend, BlockingListing,
+    BlockingReader, BlockingWriter, BoxFuture, Follow, Listing, LoginAttempt, Reader, UniqueFile, Writer,
+};
+
+/// Runs blocking work where it delays no other session: a runtime's pool of threads for it.
+pub trait Unblock: Clone + Send + Sync + 'static {
+    /// Runs `work` and hands out what it returns. The work starts when the future is polled first; a panic in it may
+    /// pass on to the caller.
+    ///
+    /// # Cancellation
+    /// Dropping the future must drop `work`, or let it run to its end and drop the result.
+    fn unblock<T, F>(&self, work: F) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static;
+}
+
+/// The async face of something that blocks: a [`Backend`] over a [`BlockingBackend`], an [`Authenticator`] over a
+/// [`BlockingAuthenticator`].
+///
+/// Each operation, chunk of a file and batch of a listing is one hop to another thread. Open files and listings travel
+/// there and back.
+///
+/// # Cancellation
+/// When a future of a reader, writer or listing is dropped before it ends, the open file goes down with the work that
+/// holds it (a cut upload, then), and later calls answer [`FsError::Cancelled`].
+pub struct Offload<B: ?Sized, U> {
+    inner: Arc<B>,
+    unblock: U,
+    logins: Semaphore,
+}
+
+impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
+    /// Wraps `inner`, whose work `unblock` runs.
+    pub fn new(inner: Arc<B>, unblock: U) -> Self {
+        Self { inner, unblock, logins: Semaphore::new(logins_at_once()) }
+    }
+
+    fn run<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'static, T> {
+        let inner = Arc::clone(&self.inner);
+        let unblock = self.unblock.clone();
+        Box::pin(async move { unblock.unblock(move || work(&inner)).await })
+    }
+
+    fn wrap<H>(&self, handle: H) -> Box<Offloaded<H, U>>
+    where
+        H: Send + 'static,
+    {
+        Box::new(Offloaded { handle: Some(handle), unblock: self.unblock.clone() })
+    }
+}
+
+impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
+    fn resolve<'a>(&'a self, path: &'a VirtualPath, follow: Follow) -> BoxFuture<'a, Result<VirtualPath, FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.resolve(&path, follow))
+    }
+
+    fn stat<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.stat(&path))
+    }
+
+    fn list<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Box<dyn Listing>, FsError>> {
+        let path = path.clone();
+        let opened = self.run(move |backend| backend.list(&path));
+        Box::pin(async move { Ok(self.wrap(opened.await?) as _) })
+    }
+
+    fn open<'a>(&'a self, path: &'a VirtualPath, offset: u64) -> BoxFuture<'a, Result<Box<dyn Reader>, FsError>> {
+        let path = path.clone();
+        let opened = self.run(move |backend| backend.open(&path, offset));
+        Box::pin(async move { Ok(self.wrap(opened.await?) as _) })
+    }
+
+    fn create<'a>(&'a self, path: &'a VirtualPath, mode: WriteMode) -> BoxFuture<'a, Result<Box<dyn Writer>, FsError>> {
+        let path = path.clone();
+        let opened = self.run(move |backend| backend.create(&path, mode));
+        Box::pin(async move { Ok(self.wrap(opened.await?) as _) })
+    }
+
+    fn create_unique<'a>(
+        &'a self,
+        directory: &'a VirtualPath,
+        prefix: &'a [u8],
+    ) -> BoxFuture<'a, Result<UniqueFile<Box<dyn Writer>>, FsError>> {
+        let (directory, prefix) = (directory.clone(), prefix.to_vec());
+        let opened = self.run(move |backend| backend.create_unique(&directory, &prefix));
+        Box::pin(async move {
+            let UniqueFile { name, writer } = opened.await?;
+            Ok(UniqueFile { name, writer: self.wrap(writer) as _ })
+        })
+    }
+
+    fn make_directory<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.make_directory(&path))
+    }
+
+    fn remove_directory<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.remove_directory(&path))
+    }
+
+    fn remove_file<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.remove_file(&path))
+    }
+
+    fn rename<'a>(&'a self, from: &'a VirtualPath, to: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>> {
+        let (from, to) = (from.clone(), to.clone());
+        self.run(move |backend| backend.rename(&from, &to))
+    }
+
+    fn set_mode<'a>(&'a self, path: &'a VirtualPath, mode: u32) -> BoxFuture<'a, Result<(), FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.set_mode(&path, mode))
+    }
+
+    fn set_modified<'a>(&'a self, path: &'a VirtualPath, time: UnixTime) -> BoxFuture<'a, Result<(), FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.set_modified(&path, time))
+    }
+}
+
+/// A flood of logins takes a bounded number of threads, and of the megabytes that a slow hash needs; the others wait
+/// their turn without a thread.
+impl<A: BlockingAuthenticator + ?Sized, U: Unblock> Authenticator for Offload<A, U> {
+    fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>> {
+        Box::pin(async move {
+            let _turn = self.logins.acquire().await;
+            self.run(move |inner| inner.authenticate(&attempt)).await
+        })
+    }
+}
+
+/// Twice the processors: authenticators that sleep (PAM does after a wrong password) keep nobody else from logging in.
+fn logins_at_once() -> usize {
+    thread::available_parallelism().map_or(4, |processors| (2 * processors.get()).max(4))
+}
+
+/// An open file or listing that travels to the blocking thread and back.
+struct Offloaded<H: Send + 'static, U: Unblock> {
+    handle: Option<H>,
+    unblock: U,
+}
+
+impl<H: Send + 'static, U: Unblock> Offloaded<H, U> {
+    async fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut H) -> Result<T, FsError> + Send + 'static,
+    ) -> Result<T, FsError> {
+        let mut handle = self.handle.take().ok_or(FsError::Cancelled)?;
+        let work = move || {
+            let result = work(&mut handle);
+            (handle, result)
+        };
+        let (handle, result) = self.unblock.unblock(work).await;
+        self.handle = Some(handle);
+        result
+    }
+}
+
+impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
+    fn metadata(&mut self) -> BoxFuture<'_, Result<Metadata, FsError>> {
+        Box::pin(self.run(|reader| reader.metadata()))
+    }
+
+    fn read(&mut self, mut buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<usize, FsError>)> {
+        Box::pin(async move {
+            let Some(mut reader) = self.handle.take() else { return (buffer, Err(FsError::Cancelled)) };
+            let work = move || {
+                let result = reader.read(&mut buffer);
+                (reader, buffer, result)
+            };
+            let (reader, buffer, result) = self.unblock.unblock(work).await;
+            self.handle = Some(reader);
+            (buffer, result)
+        })
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        self.handle.as_ref()?.as_file()
+    }
+}
+
+impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
+    fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)> {
+        Box::pin(async move {
+            let Some(mut writer) = self.handle.take() else { return (buffer, Err(FsError::Cancelled)) };
+            let work = move || {
+                let result = writer.write_all(&buffer);
+                (writer, buffer, result)
+            };
+            let (writer, buffer, result) = self.unblock.unblock(work).await;
+            self.handle = Some(writer);
+            (buffer, result)
+        })
+    }
+
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>> {
+        Box::pin(async move {
+            let writer = self.handle.take().ok_or(FsError::Cancelled)?;
+            self.unblock.unblock(move || writer.finish()).await
+        })
+    }
+}
+
+impl<U: Unblock> Listing for Offloaded<Box<dyn BlockingListing>, U> {
+    fn next_batch(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Entry>, FsError>> {
+        Box::pin(self.run(move |listing| listing.next_batch(max)))
+    }
+}
+
+/// Closing blocks too: giving up an upload of many gigabytes frees their blocks. So it is handed over as well, by a
+/// single poll that starts the work; nobody waits for its end.
+impl<H: Send + 'static, U: Unblock> Drop for Offloaded<H, U> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            let closing = pin!(self.unblock.unblock(move || drop(handle)));
+            let _ = closing.poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}

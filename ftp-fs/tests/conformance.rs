@@ -1,0 +1,1 @@
+//! The conformance suite on the back ends of this crate.
