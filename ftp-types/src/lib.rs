@@ -19,7 +19,7 @@ mod secret;
 mod time;
 
 pub use error::FsError;
-pub use meta::{Entry, FileKind, Link, Metadata};
+pub use meta::{Entry, FileKind, Link, Metadata, WriteMode};
 pub use name::{InvalidUserName, UserName};
 pub use path::{Components, InvalidPath, VirtualPath};
 pub use rights::{Permissions, Right, UnknownLetter};

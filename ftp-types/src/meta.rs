@@ -114,3 +114,17 @@ pub struct Link {
     /// Attributes of that place.
     pub metadata: Option<Metadata>,
 }
+
+/// How a file is opened for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WriteMode {
+    /// The content of the file becomes what is written (STOR). What an existing file held is kept at least until the
+    /// first byte arrives or the writer is finished.
+    Replace,
+    /// Writes from this offset of an existing file on, which must not lie beyond its end; what it held behind that
+    /// goes (REST and STOR, RFC 3659 §5). [`FsError::NotFound`](crate::FsError::NotFound) when there is no file,
+    /// [`FsError::OffsetPastEnd`](crate::FsError::OffsetPastEnd) when it is shorter.
+    From(u64),
+    /// Adds to the end of the file, which is made when it does not exist (APPE).
+    Append,
+}

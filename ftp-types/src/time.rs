@@ -119,11 +119,7 @@ impl CivilTime {
 impl fmt::Display for CivilTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let year = self.year.clamp(0, 9999);
-        write!(
-            f,
-            "{year:04}{:02}{:02}{:02}{:02}{:02}",
-            self.month, self.day, self.hour, self.minute, self.second
-        )
+        write!(f, "{year:04}{:02}{:02}{:02}{:02}{:02}", self.month, self.day, self.hour, self.minute, self.second)
     }
 }
 
