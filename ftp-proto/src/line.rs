@@ -1,0 +1,216 @@
+//! Command lines out of a byte stream: CRLF framing, a limit, and what to do beyond it.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use crate::telnet::{Decoded, IAC, Telnet};
+
+/// Cuts the control connection's bytes into lines.
+///
+/// A line ends with CRLF; a bare LF will do. CR NUL is a CR in the text (RFC 2640 §3.1), and so is a CR before anything
+/// else. A line longer than [`LineReader::MAX_LEN`] is reported once and then skipped up to its LF, so that its tail is
+/// never taken for a command. Telnet commands are taken out.
+#[derive(Clone, Debug, Default)]
+pub struct LineReader {
+    line: Vec<u8>,
+    telnet: Telnet,
+    after_cr: bool,
+    skipping: bool,
+    urgent: bool,
+}
+
+/// What the reader found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Framed {
+    /// A line, without its end.
+    Line {
+        /// The text.
+        line: Vec<u8>,
+        /// Whether a Telnet Synch came since the line before (RFC 959 §4.1.3, ABOR).
+        urgent: bool,
+    },
+    /// A line went beyond the limit; the rest of it is being skipped.
+    TooLong,
+}
+
+impl LineReader {
+    /// The longest line in bytes, without its end.
+    pub const MAX_LEN: usize = 4096;
+
+    /// A reader at the beginning of a connection.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads up to the end of one line: how many bytes were taken, and what they completed. Without a result, all
+    /// were taken.
+    pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<Framed>) {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let plain = self.take_plain(&bytes[taken..]);
+            taken += plain;
+            let found = if plain > 0 {
+                self.check_length()
+            } else {
+                taken += 1;
+                match self.telnet.push(bytes[taken - 1]) {
+                    Decoded::Text(byte) => self.take_byte(byte),
+                    Decoded::Raw(byte) => self.take_raw(byte),
+                    Decoded::Nothing => None,
+                    Decoded::Synch => {
+                        self.urgent = true;
+                        None
+                    }
+                }
+            };
+            if found.is_some() {
+                return (taken, found);
+            }
+        }
+        (taken, None)
+    }
+
+    /// Whether part of a line has come that is not complete.
+    #[must_use]
+    pub fn is_mid_line(&self) -> bool {
+        !self.line.is_empty() || self.skipping
+    }
+
+    /// Takes the run of bytes that need no look, but no more than make the line too long.
+    fn take_plain(&mut self, bytes: &[u8]) -> usize {
+        if !self.telnet.in_text() || self.after_cr {
+            return 0;
+        }
+        let special = |byte: &u8| matches!(*byte, b'\r' | b'\n' | IAC);
+        let run = bytes.iter().position(special).unwrap_or(bytes.len());
+        if self.skipping {
+            return run;
+        }
+        let run = run.min(Self::MAX_LEN + 1 - self.line.len());
+        self.line.extend_from_slice(&bytes[..run]);
+        run
+    }
+
+    fn take_byte(&mut self, byte: u8) -> Option<Framed> {
+        let after_cr = mem::take(&mut self.after_cr);
+        match byte {
+            b'\n' => return self.end_line(),
+            0 if after_cr => self.append(b'\r'),
+            b'\r' => {
+                if after_cr {
+                    self.append(b'\r');
+                }
+                self.after_cr = true;
+            }
+            byte => {
+                if after_cr {
+                    self.append(b'\r');
+                }
+                self.append(byte);
+            }
+        }
+        self.check_length()
+    }
+
+    /// An IAC that introduced no command. At the start of a line it is what remains of a Synch whose urgent byte the
+    /// network kept out of the stream; elsewhere it is a byte of a name in some one-byte charset.
+    fn take_raw(&mut self, byte: u8) -> Option<Framed> {
+        if self.is_mid_line() { self.take_byte(IAC).or_else(|| self.take_byte(byte)) } else { self.take_byte(byte) }
+    }
+
+    fn append(&mut self, byte: u8) {
+        if !self.skipping {
+            self.line.push(byte);
+        }
+    }
+
+    fn check_length(&mut self) -> Option<Framed> {
+        if self.skipping || self.line.len() <= Self::MAX_LEN {
+            return None;
+        }
+        self.line = Vec::new();
+        self.skipping = true;
+        Some(Framed::TooLong)
+    }
+
+    fn end_line(&mut self) -> Option<Framed> {
+        let urgent = mem::take(&mut self.urgent);
+        if mem::take(&mut self.skipping) {
+            return None;
+        }
+        Some(Framed::Line { line: mem::take(&mut self.line), urgent })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn lines(chunks: &[&[u8]]) -> Vec<Framed> {
+        let (mut reader, mut found) = (LineReader::new(), Vec::new());
+        for chunk in chunks {
+            let mut rest = *chunk;
+            while !rest.is_empty() {
+                let (taken, framed) = reader.push(rest);
+                assert!(taken > 0);
+                rest = &rest[taken..];
+                found.extend(framed);
+            }
+        }
+        found
+    }
+
+    fn line(text: &[u8]) -> Framed {
+        Framed::Line { line: text.to_vec(), urgent: false }
+    }
+
+    #[test]
+    fn ends_of_lines() {
+        assert_eq!(lines(&[b"a\r\nb\n\r\n"]), vec![line(b"a"), line(b"b"), line(b"")]);
+        assert_eq!(lines(&[b"a\rb\r\0c\0\r\r\n"]), vec![line(b"a\rb\rc\0\r")]);
+    }
+
+    #[test]
+    fn telnet_commands_are_taken_out_wherever_they_are_split() {
+        let wire = b"\xff\xf4\xff\xf2ABOR\r\nA\xff\xfb\x01B\xff\xfa\x18x\xff\xf1\xff\xf0C\xff\xffD\r\n";
+        let whole = vec![Framed::Line { line: b"ABOR".to_vec(), urgent: true }, line(b"ABC\xffD")];
+        for split in 0..=wire.len() {
+            assert_eq!(lines(&[&wire[..split], &wire[split..]]), whole, "{split}");
+        }
+    }
+
+    #[test]
+    fn a_synch_without_its_urgent_byte_leaves_the_command_whole() {
+        assert_eq!(lines(&[b"\xff\xf4\xffABOR\r\n"]), vec![line(b"ABOR")]);
+        assert_eq!(lines(&[b"RETR \xffx\r\n"]), vec![line(b"RETR \xffx")]);
+    }
+
+    #[test]
+    fn an_overlong_line_is_one_error_and_its_tail_no_command() {
+        let mut wire = vec![b'a'; LineReader::MAX_LEN];
+        wire.extend_from_slice(b"\r\n");
+        wire.extend_from_slice(&vec![b'b'; LineReader::MAX_LEN + 1]);
+        wire.extend_from_slice(b"DELE x\r\xff\xf2NOOP\r\nNOOP\r\n");
+        for size in [1, 7, 4096, wire.len()] {
+            let chunks: Vec<&[u8]> = wire.chunks(size).collect();
+            let found = lines(&chunks);
+            assert_eq!(found[1..], [Framed::TooLong, line(b"NOOP")], "{size}");
+        }
+    }
+
+    #[test]
+    fn endless_bytes_stay_in_bounded_memory() {
+        let mut reader = LineReader::new();
+        let chunk = [0xFF_u8; 65_536];
+        for _ in 0..16 {
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                rest = &rest[reader.push(rest).0..];
+            }
+        }
+        assert!(reader.line.capacity() <= 2 * LineReader::MAX_LEN);
+    }
+}
