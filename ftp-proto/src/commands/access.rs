@@ -1,0 +1,55 @@
+//! Access control: USER, PASS, ACCT, REIN, QUIT (RFC 959 §4.1.1).
+
+use ftp_types::{Secret, UserName};
+
+use crate::action::{Action, Authenticate};
+use crate::event::CloseReason;
+use crate::reply::Reply;
+use crate::session::{Input, Session};
+
+/// USER. The answer is 331 whoever it is, so that nobody learns which names exist (RFC 2577 §6). A user who was logged
+/// in no longer is.
+pub(crate) fn user(session: &mut Session, input: Input<'_>) {
+    session.log_out();
+    let decoded = session.codec().map(|codec| codec.decode(input.argument));
+    match UserName::parse(decoded.as_deref().unwrap_or(input.argument)) {
+        Ok(name) => {
+            session.login.name(name);
+            session.reply(Reply::new(331, "Username ok, send password."));
+        }
+        Err(_) => session.reply(Reply::new(501, "Not a user name.")),
+    }
+}
+
+/// PASS. An empty password is one, as anonymous users send it.
+pub(crate) fn pass(session: &mut Session, input: Input<'_>) {
+    if session.user().is_some() {
+        return session.reply(Reply::new(503, "Already logged in."));
+    }
+    match session.login.take_name() {
+        Some(user) => {
+            let password = Secret::new(input.argument);
+            session.start_pending(Authenticate { user, password }, Action::Authenticate);
+        }
+        None => session.reply(Reply::new(503, "Send USER first.")),
+    }
+}
+
+/// ACCT. No account is asked for beyond USER and PASS (RFC 959 §5.4 allows 202).
+pub(crate) fn acct(session: &mut Session, _input: Input<'_>) {
+    session.reply(Reply::new(202, "No account needed."));
+}
+
+/// REIN. A transfer that runs is not touched (RFC 959 §4.1.1).
+pub(crate) fn rein(session: &mut Session, _input: Input<'_>) {
+    session.log_out();
+    session.reset_parameters();
+    session.reply(Reply::new(220, "Ready for a new user."));
+}
+
+/// QUIT. A transfer that runs may end first; the 221 does not wait for it.
+pub(crate) fn quit(session: &mut Session, _input: Input<'_>) {
+    let farewell = Reply::message(221, session.login.farewell());
+    session.reply(farewell);
+    session.end(CloseReason::Quit, None);
+}

@@ -1,0 +1,130 @@
+//! Login: who the client is, how often it was wrong, and how long it waits for that (RFC 959 §4.1.1).
+
+use alloc::string::String;
+
+use ftp_types::{UserName, VirtualPath};
+
+use crate::action::{self, ActionId, Authenticate, LoginError, Request, Resource, sealed};
+use crate::event::{CloseReason, Event};
+use crate::reply::Reply;
+use crate::session::{Held, Session};
+use crate::timer::Timer;
+use crate::{Facts, Representation};
+
+/// How far the client has come.
+#[derive(Debug, Default)]
+pub(crate) struct Login {
+    state: State,
+    /// Wrong logins since the connection began: neither REIN nor a right login takes one back.
+    attempts: u32,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Nobody, or USER has been answered and PASS is being judged.
+    #[default]
+    Out,
+    /// USER has named somebody.
+    Named(UserName),
+    /// PASS was right.
+    In { user: UserName, account: ActionId, farewell: String },
+}
+
+impl Login {
+    pub(crate) fn user(&self) -> Option<&UserName> {
+        match &self.state {
+            State::In { user, .. } => Some(user),
+            State::Out | State::Named(_) => None,
+        }
+    }
+
+    /// The text of 221.
+    pub(crate) fn farewell(&self) -> &str {
+        match &self.state {
+            State::In { farewell, .. } => farewell,
+            State::Out | State::Named(_) => "Goodbye.",
+        }
+    }
+
+    pub(crate) fn name(&mut self, user: UserName) {
+        self.state = State::Named(user);
+    }
+
+    /// Takes the name that USER gave, for PASS to judge.
+    pub(crate) fn take_name(&mut self) -> Option<UserName> {
+        match core::mem::take(&mut self.state) {
+            State::Named(user) => Some(user),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Forgets the user and all that belongs to them; a transfer that runs goes on under its old rights.
+    pub(crate) fn log_out(&mut self) {
+        let State::In { user, account, .. } = core::mem::take(&mut self.login.state) else { return };
+        self.release(Resource::Account(account));
+        self.notify(Event::LoggedOut(user));
+        self.cwd = VirtualPath::root();
+        self.marker = None;
+        if self.transfer.is_none() {
+            self.reset_data();
+        }
+        self.arm(Timer::Login, self.config.login_timeout);
+    }
+
+    /// Brings the transfer parameters back to their defaults (RFC 959 §4.1.1, REIN).
+    pub(crate) fn reset_parameters(&mut self) {
+        self.representation = Representation::default();
+        self.facts = Facts::default();
+        self.utf8 = self.config.codec.is_none();
+    }
+
+    fn logged_in(&mut self, user: UserName, account: ActionId, login: action::Login) {
+        self.timers.stop(Timer::Login);
+        self.cwd = login.directory;
+        self.reply(Reply::message(230, &login.message));
+        self.notify(Event::LoggedIn(user.clone()));
+        self.login.state = State::In { user, account, farewell: login.farewell };
+    }
+
+    fn login_refused(&mut self, user: UserName) {
+        self.login.attempts = self.login.attempts.saturating_add(1);
+        self.notify(Event::LoginFailed(user));
+        let limit = self.config.max_login_attempts;
+        self.held = Some(if limit > 0 && self.login.attempts >= limit {
+            Held {
+                reply: Reply::new(530, "Login incorrect, too many attempts, closing."),
+                then_close: Some(CloseReason::TooManyLogins),
+            }
+        } else {
+            Held { reply: Reply::new(530, "Login incorrect."), then_close: None }
+        });
+        if self.config.failed_login_delay.is_zero() {
+            self.release_held();
+        } else {
+            self.arm(Timer::Delay, Some(self.config.failed_login_delay));
+        }
+    }
+}
+
+impl sealed::Sealed for Authenticate {
+    fn deliver(self, session: &mut Session, id: ActionId, outcome: <Self as Request>::Outcome) {
+        if session.was_cancelled(id) || !session.is_pending(id) {
+            if outcome.is_ok() {
+                session.release(Resource::Account(id));
+            }
+            return;
+        }
+        match outcome {
+            Ok(login) => session.logged_in(self.user, id, login),
+            Err(LoginError::Rejected) => session.login_refused(self.user),
+            Err(LoginError::Unavailable | LoginError::Cancelled) => {
+                session.reply(Reply::new(530, "Login is not possible now, try again later."));
+            }
+        }
+    }
+}

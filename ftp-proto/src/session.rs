@@ -1,0 +1,585 @@
+//! The session: all state of one control connection, and the public way in and out of it.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use ftp_types::{UserName, VirtualPath};
+
+use crate::action::{Action, ActionId, Output, Owner, Request, Resource, Ticket};
+use crate::command::{Access, Argument, Beside, Marker};
+use crate::config::{Config, PathCodec};
+use crate::data::DataChannel;
+use crate::event::{CloseReason, CommandLine, Event};
+use crate::lane::Lane;
+use crate::line::{Framed, LineReader};
+use crate::login::Login;
+use crate::parse::{self, Command};
+use crate::reply::{self, Reply};
+use crate::timer::{Timer, Timers};
+use crate::transfer::Running;
+use crate::{Facts, Instant, Representation};
+
+/// Server protocol interpreter for one control connection (RFC 959 §2.3).
+///
+/// # Driving it
+/// After [`new`](Self::new), and after every call of a `handle_*` method, [`complete`](Self::complete) or
+/// [`shutdown`](Self::shutdown):
+///
+/// 1. Call [`poll_output`](Self::poll_output) until it answers `None`, and do what each output says, in order. What
+///    is to be sent may be collected, but it must be written before a [`Output::Start`] that comes behind it starts.
+/// 2. Wait until whichever comes first:
+///    - bytes on the control connection, if [`wants_input`](Self::wants_input): [`handle_input`](Self::handle_input).
+///      Bytes that it does not take are to be offered again after the next drain;
+///    - the end of the control connection: [`handle_eof`](Self::handle_eof);
+///    - the moment of [`poll_timeout`](Self::poll_timeout): [`handle_timeout`](Self::handle_timeout);
+///    - the end of an action: [`complete`](Self::complete) with its ticket; progress of a transfer:
+///      [`handle_progress`](Self::handle_progress).
+///
+/// Spurious calls are no-ops, and moments that go back are taken as the latest seen. Peer faults never become errors:
+/// they become replies. A panic is a bug of this crate, never input's.
+///
+/// ```
+/// # extern crate alloc;
+/// use alloc::sync::Arc;
+///
+/// use ftp_proto::{Action, Config, Instant, Login, Output, Session};
+///
+/// let now = Instant::default();
+/// let (local, peer) = ("127.0.0.1:21".parse().unwrap(), "127.0.0.1:50000".parse().unwrap());
+/// let mut session = Session::new(Arc::new(Config::default()), local, peer, now);
+/// let mut wire = Vec::new();
+///
+/// for bytes in [&b"USER al"[..], b"ice\r\nPASS secret\r\n"] {
+///     assert_eq!(session.handle_input(bytes, now), bytes.len());
+///     while let Some(output) = session.poll_output() {
+///         match output {
+///             Output::Send(reply) => reply.write_to(&mut wire),
+///             Output::Start(Action::Authenticate(ticket)) => {
+///                 assert_eq!(ticket.request().user.as_str(), "alice");
+///                 assert!(ticket.request().password.equals(b"secret"));
+///                 session.complete(ticket, Ok(Login::default()), now);
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+/// assert_eq!(
+///     String::from_utf8(wire).unwrap(),
+///     "220 Ferry ready.\r\n331 Username ok, send password.\r\n230 Login successful.\r\n"
+/// );
+/// assert_eq!(session.user().unwrap().as_str(), "alice");
+/// ```
+pub struct Session {
+    pub(crate) config: Arc<Config>,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) now: Instant,
+    reader: LineReader,
+    lane: Lane,
+    outputs: VecDeque<Output>,
+    owner: Arc<Owner>,
+    last_id: u64,
+    pub(crate) timers: Timers,
+    pub(crate) login: Login,
+    pub(crate) cwd: VirtualPath,
+    pub(crate) representation: Representation,
+    pub(crate) facts: Facts,
+    pub(crate) utf8: bool,
+    pub(crate) epsv_all: bool,
+    pub(crate) marker: Option<OneShot>,
+    pub(crate) data: DataChannel,
+    pub(crate) transfer: Option<Running>,
+    /// The action whose outcome is the reply to the command that runs.
+    pub(crate) pending: Option<ActionId>,
+    /// The reply to a wrong login, while it is held back.
+    pub(crate) held: Option<Held>,
+    /// Actions that were told to stop and have not been completed.
+    cancelled: Vec<ActionId>,
+    phase: Phase,
+}
+
+/// What one command leaves for the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OneShot {
+    /// REST: where to begin.
+    Restart(u64),
+    /// RNFR: what to rename.
+    RenameFrom(VirtualPath),
+}
+
+/// What a command's handler gets.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    /// The argument, checked against the table; empty when there is none.
+    pub(crate) argument: &'a [u8],
+    /// What the command before left.
+    pub(crate) marker: Option<OneShot>,
+}
+
+/// A reply that waits for its time.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) reply: Reply,
+    pub(crate) then_close: Option<CloseReason>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Commands are run.
+    Serving,
+    /// No further command is run. As soon as nothing runs any more the last reply goes out, and the session ends.
+    Ending(CloseReason, Option<Reply>),
+    /// [`Output::Close`] has been put out.
+    Closed,
+}
+
+/// How a session is to be ended by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// A running transfer or operation may end first.
+    Graceful,
+    /// At once.
+    Now,
+}
+
+impl Session {
+    /// Begins a session. The greeting is the first output; it may be written before anything has been read.
+    #[must_use]
+    pub fn new(config: Arc<Config>, local: SocketAddr, peer: SocketAddr, now: Instant) -> Self {
+        let mut session = Self {
+            local: canonical(local),
+            peer: canonical(peer),
+            now,
+            reader: LineReader::new(),
+            lane: Lane::default(),
+            outputs: VecDeque::new(),
+            owner: Arc::default(),
+            last_id: 0,
+            timers: Timers::default(),
+            login: Login::default(),
+            cwd: VirtualPath::root(),
+            representation: Representation::default(),
+            facts: Facts::default(),
+            utf8: config.codec.is_none(),
+            epsv_all: false,
+            marker: None,
+            data: DataChannel::default(),
+            transfer: None,
+            pending: None,
+            held: None,
+            cancelled: Vec::new(),
+            phase: Phase::Serving,
+            config,
+        };
+        session.reply(Reply::message(220, &session.config.banner));
+        session.arm(Timer::Login, session.config.login_timeout);
+        session.settle();
+        session
+    }
+
+    /// Takes control bytes; returns how many. Fewer than `bytes.len()`: stop reading until
+    /// [`wants_input`](Self::wants_input).
+    pub fn handle_input(&mut self, bytes: &[u8], now: Instant) -> usize {
+        self.observe(now);
+        if !matches!(self.phase, Phase::Serving) {
+            return bytes.len();
+        }
+        let mut taken = 0;
+        while taken < bytes.len() && self.wants_input() {
+            let (count, framed) = self.reader.push(&bytes[taken..]);
+            taken += count;
+            if let Some(framed) = framed {
+                self.enqueue(framed);
+                self.advance();
+            }
+        }
+        self.settle();
+        if matches!(self.phase, Phase::Serving) { taken } else { bytes.len() }
+    }
+
+    /// The client has closed the control connection, or it was lost. Unless the client said QUIT before, everything is
+    /// released.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.observe(now);
+        let said_quit = |line: &[u8]| parse::words(line).0.eq_ignore_ascii_case(b"QUIT");
+        let ends_itself = matches!(self.phase, Phase::Ending(..)) || self.lane.any(said_quit);
+        if !ends_itself {
+            self.close(CloseReason::PeerClosed);
+        }
+        self.settle();
+    }
+
+    /// Does what is due. Call it when the moment of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.observe(now);
+        while let Some(timer) = self.timers.take_due(self.now) {
+            match timer {
+                Timer::Idle => self.fail("Idle for too long, closing.", CloseReason::Idle),
+                Timer::Login => self.fail("No login in time, closing.", CloseReason::LoginTimeout),
+                Timer::Delay => self.release_held(),
+                Timer::Connect => self.connect_timed_out(),
+                Timer::Stall => self.fail("Data connection stalled, closing.", CloseReason::Stalled),
+            }
+        }
+        self.advance();
+        self.settle();
+    }
+
+    /// Tells how many bytes a running transfer has moved in all. Only an increase counts as progress.
+    pub fn handle_progress(&mut self, transfer: ActionId, bytes: u64, now: Instant) {
+        self.observe(now);
+        self.transfer_progressed(transfer, bytes);
+    }
+
+    /// Answers an action. The ticket moves: a wrong or a second answer does not compile.
+    pub fn complete<R: Request>(&mut self, ticket: Ticket<R>, outcome: R::Outcome, now: Instant) {
+        self.observe(now);
+        let Ticket { id, owner, request } = ticket;
+        if Arc::ptr_eq(&owner, &self.owner) {
+            request.deliver(self, id, outcome);
+        } else {
+            self.notify(Event::StrayAnswer(id));
+        }
+        self.advance();
+        self.settle();
+    }
+
+    /// Ends the session from the server's side.
+    pub fn shutdown(&mut self, how: Shutdown, now: Instant) {
+        self.observe(now);
+        match how {
+            Shutdown::Graceful => self.end(CloseReason::ShutDown, Some(Reply::new(421, "Server stops, closing."))),
+            Shutdown::Now => self.fail("Server stops, closing.", CloseReason::ShutDown),
+        }
+        self.settle();
+    }
+
+    /// The next thing to do; `None` when there is nothing until the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            // Commands may have been waiting for the driver to take what others put out.
+            self.advance();
+            self.settle();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: not until something else happens.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether [`handle_input`](Self::handle_input) would take anything. While it would not, the driver should not
+    /// read: TCP then tells the client to wait.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Serving => self.held.is_none() && self.lane.has_room() && self.outputs.len() < MAX_OUTPUTS,
+            Phase::Ending(..) => true,
+            Phase::Closed => false,
+        }
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserName> {
+        self.login.user()
+    }
+
+    /// The working directory.
+    #[must_use]
+    pub fn cwd(&self) -> &VirtualPath {
+        &self.cwd
+    }
+
+    /// The charset that the client expects in listings; `None`: bytes as they are.
+    #[must_use]
+    pub fn codec(&self) -> Option<Arc<dyn PathCodec>> {
+        self.config.codec.clone().filter(|_| !self.utf8)
+    }
+}
+
+/// What the parts of the session share.
+impl Session {
+    pub(crate) fn reply(&mut self, reply: Reply) {
+        if !self.is_closed() {
+            self.outputs.push_back(Output::Send(reply));
+        }
+    }
+
+    pub(crate) fn notify(&mut self, event: Event) {
+        self.outputs.push_back(Output::Notify(event));
+    }
+
+    pub(crate) fn notify_some(&mut self, event: Option<Event>) {
+        self.outputs.extend(event.map(Output::Notify));
+    }
+
+    pub(crate) fn release(&mut self, resource: Resource) {
+        self.outputs.push_back(Output::Release(resource));
+    }
+
+    /// Puts an action out and tells its name.
+    pub(crate) fn start<R: Request>(&mut self, request: R, action: fn(Ticket<R>) -> Action) -> ActionId {
+        self.last_id += 1;
+        let id = ActionId(self.last_id);
+        let ticket = Ticket { id, owner: self.owner.clone(), request };
+        self.outputs.push_back(Output::Start(action(ticket)));
+        id
+    }
+
+    /// Starts an action whose outcome is the reply to the command that runs; the next command waits for it.
+    pub(crate) fn start_pending<R: Request>(&mut self, request: R, action: fn(Ticket<R>) -> Action) {
+        self.pending = Some(self.start(request, action));
+    }
+
+    /// Tells the driver to stop an action; its answer will be forgotten.
+    pub(crate) fn cancel(&mut self, id: ActionId) {
+        self.cancelled.push(id);
+        self.outputs.push_back(Output::Cancel(id));
+    }
+
+    /// Whether this answer is that of a cancelled action, which nobody waits for any more.
+    pub(crate) fn was_cancelled(&mut self, id: ActionId) -> bool {
+        let found = self.cancelled.iter().position(|cancelled| *cancelled == id);
+        found.map(|index| self.cancelled.swap_remove(index)).is_some()
+    }
+
+    /// Whether this answer is the one that the running command waits for; then it no longer does.
+    pub(crate) fn is_pending(&mut self, id: ActionId) -> bool {
+        self.pending.take_if(|pending| *pending == id).is_some()
+    }
+
+    pub(crate) fn has_cancelled(&self, id: ActionId) -> bool {
+        self.cancelled.contains(&id)
+    }
+
+    pub(crate) fn arm(&mut self, timer: Timer, after: Option<Duration>) {
+        self.timers.set(timer, after.map(|after| self.now + after));
+    }
+
+    /// The path that a command's argument means; an answer has been given when there is none.
+    pub(crate) fn path(&mut self, argument: &[u8]) -> Option<VirtualPath> {
+        let decoded = self.codec().map(|codec| codec.decode(argument));
+        let path = self.cwd.join(decoded.as_deref().unwrap_or(argument));
+        if path.is_err() {
+            self.reply(Reply::new(553, "File name not allowed."));
+        }
+        path.ok()
+    }
+
+    /// A path in the client's charset.
+    pub(crate) fn wire(&self, path: &VirtualPath) -> Vec<u8> {
+        match self.codec() {
+            Some(codec) => codec.encode(path.as_bytes()),
+            None => Vec::from(path.as_bytes()),
+        }
+    }
+
+    /// Lets what runs come to its end, then closes. The first reason stays.
+    pub(crate) fn end(&mut self, reason: CloseReason, farewell: Option<Reply>) {
+        if matches!(self.phase, Phase::Serving) {
+            self.lane.clear();
+            self.phase = Phase::Ending(reason, farewell);
+        }
+    }
+
+    /// Says 421 and closes at once.
+    pub(crate) fn fail(&mut self, text: &'static str, reason: CloseReason) {
+        self.reply(Reply::new(421, text));
+        self.close(reason);
+    }
+
+    /// Closes at once: everything is cancelled and released.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(pending) = self.pending.take() {
+            self.cancel(pending);
+        }
+        self.drop_transfer(reason);
+        self.reset_data();
+        self.log_out();
+        self.lane.clear();
+        self.held = None;
+        self.timers.stop_all();
+        self.phase = Phase::Closed;
+        self.outputs.push_back(Output::Close(reason));
+    }
+
+    fn observe(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn enqueue(&mut self, framed: Framed) {
+        let jumps = matches!(&framed, Framed::Line { line, urgent: true }
+            if parse::words(line).0.eq_ignore_ascii_case(b"ABOR"));
+        if jumps {
+            self.lane.push_front(framed);
+        } else {
+            self.lane.push_back(framed);
+        }
+    }
+
+    /// Runs commands from the head of the lane while they may run.
+    fn advance(&mut self) {
+        while matches!(self.phase, Phase::Serving)
+            && self.outputs.len() < MAX_OUTPUTS
+            && self.lane.head().is_some_and(|head| self.may_run(head))
+        {
+            match self.lane.pop() {
+                Some(Framed::Line { mut line, .. }) => {
+                    self.run(&line);
+                    line.fill(0);
+                }
+                Some(Framed::TooLong) => self.reply(Reply::new(500, "Command line too long.")),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the line may run now; otherwise it and all behind it wait.
+    fn may_run(&self, framed: &Framed) -> bool {
+        if self.pending.is_some() || self.held.is_some() {
+            return false;
+        }
+        let Some(running) = &self.transfer else { return true };
+        let command = match framed {
+            Framed::TooLong => None,
+            Framed::Line { line, .. } => Command::parse(line),
+        };
+        let beside = match command {
+            Some(command) if matches!(command.row.beside, Beside::Abort) => return running.may_be_aborted(),
+            Some(command) if self.refusal(&command).is_some() => Beside::Yes,
+            Some(command) => command.row.beside,
+            None => Beside::Yes,
+        };
+        running.lets_others_run()
+            && match beside {
+                Beside::Yes | Beside::Abort => true,
+                Beside::Bare => command.is_some_and(|command| command.argument().is_empty()),
+                Beside::No => false,
+            }
+    }
+
+    fn run(&mut self, line: &[u8]) {
+        self.timers.stop(Timer::Idle);
+        if self.config.report_commands {
+            self.notify(Event::Command(CommandLine::new(line)));
+        }
+        let Some(command) = Command::parse(line) else {
+            self.marker = None;
+            return self.unknown(line);
+        };
+        let refusal = self.refusal(&command);
+        let marker = match command.row.marker {
+            Marker::Taken => self.marker.take(),
+            Marker::Stays => None,
+        };
+        match refusal {
+            Some(refusal) => self.reply(refusal),
+            None => (command.row.run)(self, Input { argument: command.argument(), marker }),
+        }
+    }
+
+    fn unknown(&mut self, line: &[u8]) {
+        if parse::is_http(line) {
+            self.reply(Reply::new(500, "This is an FTP server, closing."));
+            return self.close(CloseReason::NotFtp);
+        }
+        self.reply(Reply::new(500, "Command not understood."));
+    }
+
+    /// The answer to a command that the table does not let through.
+    fn refusal(&self, command: &Command<'_>) -> Option<Reply> {
+        let info = command.info();
+        let has_argument = !command.argument().is_empty();
+        let open = match info.access {
+            Access::Anyone => true,
+            Access::AnyoneBare => !has_argument,
+            Access::Users => false,
+        };
+        if !info.offered {
+            Some(Reply::new(502, "Command not offered."))
+        } else if !open && self.user().is_none() {
+            Some(Reply::new(530, "Log in with USER and PASS first."))
+        } else if info.argument == Argument::Required && !has_argument {
+            Some(Reply::new(501, "Command needs an argument."))
+        } else if info.argument == Argument::None && has_argument {
+            Some(Reply::new(501, "Command takes no argument."))
+        } else {
+            None
+        }
+    }
+
+    /// Sends the reply that was held back.
+    pub(crate) fn release_held(&mut self) {
+        let Some(Held { reply, then_close }) = self.held.take() else { return };
+        self.reply(reply);
+        if let Some(reason) = then_close {
+            self.close(reason);
+        }
+    }
+
+    /// Brings timers and phase in line with what runs, after every input.
+    fn settle(&mut self) {
+        if let Phase::Ending(reason, farewell) = &mut self.phase
+            && self.pending.is_none()
+            && self.transfer.is_none()
+        {
+            let (reason, farewell) = (*reason, farewell.take());
+            if let Some(farewell) = farewell {
+                self.reply(farewell);
+            }
+            self.close(reason);
+        }
+        if self.is_closed() {
+            return;
+        }
+        if self.transfer.is_some() || self.data.is_open() {
+            self.timers.stop(Timer::Idle);
+        } else if !self.timers.is_set(Timer::Idle) {
+            self.arm(Timer::Idle, self.config.idle_timeout);
+        }
+    }
+
+    /// Storage's refusal, as a reply.
+    pub(crate) fn refuse(&mut self, error: ftp_types::FsError) {
+        self.reply(reply::storage_failure(error));
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer)
+            .field("user", &self.user())
+            .field("cwd", &self.cwd)
+            .field("data", &self.data)
+            .field("transfer", &self.transfer)
+            .field("pending", &self.pending)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+/// With so many outputs not yet taken by the driver no further command is run.
+const MAX_OUTPUTS: usize = 32;
+
+/// An IPv4 address that came by way of an IPv6 socket is an IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = address.ip().to_canonical();
+    SocketAddr::new(ip, address.port())
+}
