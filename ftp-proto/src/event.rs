@@ -7,6 +7,7 @@ use core::time::Duration;
 use ftp_types::{UserName, VirtualPath};
 
 use crate::action::{ActionId, Change, Representation, TransferError};
+use crate::parse::{self, Command};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,12 +80,21 @@ impl CommandLine {
     /// Takes a line as the client sent it.
     #[must_use]
     pub fn new(line: &[u8]) -> Self {
-        let start = line.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(line.len());
-        let line = &line[start..];
-        match line.get(..4) {
-            Some(verb) if verb.eq_ignore_ascii_case(b"PASS") => Self { line: Vec::from(*b"PASS ******") },
-            _ => Self { line: line.to_vec() },
-        }
+        Self { line: masked(line).unwrap_or_else(|| line.to_vec()) }
+    }
+}
+
+/// What to show in place of a line that has, or may have, a secret in it: PASS and ACCT, and what is no command but
+/// looks like a misspelt PASS.
+fn masked(line: &[u8]) -> Option<Vec<u8>> {
+    let (verb, _) = parse::words(line);
+    match Command::parse(line).map(|command| command.info().name) {
+        Some(name @ ("PASS" | "ACCT")) => Some([name.as_bytes(), b" ******"].concat()),
+        Some(_) => None,
+        None => line.windows(4).any(|word| word.eq_ignore_ascii_case(b"PASS")).then(|| {
+            let shown = verb.windows(4).position(|word| word.eq_ignore_ascii_case(b"PASS")).unwrap_or(0);
+            [&verb[..shown], b"PASS ******"].concat()
+        }),
     }
 }
 
@@ -137,5 +147,28 @@ impl fmt::Display for CloseReason {
             Self::TlsFailed => "TLS failed",
             Self::ShutDown => "server stops",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn passwords_are_masked_whatever_the_spelling() {
+        for line in
+            ["PASS secret", "pass secret", "  PaSs  secret", "PASS", "\0PASS secret", "PASSsecret", "x PASS secret"]
+        {
+            let shown = CommandLine::new(line.as_bytes()).to_string();
+            assert!(!shown.contains("secret") && shown.contains("PASS ******"), "{line}: {shown}");
+        }
+        assert_eq!(CommandLine::new(b"RETR password.txt").to_string(), "RETR password.txt");
+    }
+
+    #[test]
+    fn a_line_cannot_forge_another() {
+        assert_eq!(CommandLine::new(b"CWD a\rUSER b\x1b[2J\xff").to_string(), "CWD a\\rUSER b\\u{1b}[2J\\xff");
     }
 }
