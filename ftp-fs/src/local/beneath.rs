@@ -1,0 +1,148 @@
+//! Opening directories beneath a root without ever following a link.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, absolute};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ftp_types::{FileKind, FsError, VirtualPath};
+use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::errno::Explain;
+use super::staging;
+
+/// A directory that nothing leads out of.
+pub(super) struct Root {
+    directory: OwnedFd,
+    /// Where it is on this machine: as it was named, and with all links resolved. Absolute links are measured by them.
+    known_as: [VirtualPath; 2],
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    has_openat2: AtomicBool,
+}
+
+/// For directories that are only passed through: no right to read them is needed where the system allows that.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PASSAGE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const PASSAGE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Root {
+    /// Opens the directory, which may itself be a link.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let directory = sys::openat(CWD, path, PASSAGE, Mode::empty())?;
+        Ok(Self {
+            directory,
+            known_as: [as_virtual(&absolute(path)?)?, as_virtual(&path.canonicalize()?)?],
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            has_openat2: AtomicBool::new(true),
+        })
+    }
+
+    /// Where an absolute path of this machine lies in the tree, as bytes relative to the root; `None` outside.
+    pub(super) fn inside<'p>(&self, target: &'p [u8]) -> Option<&'p [u8]> {
+        self.known_as.iter().find_map(|root| {
+            let rest = target.strip_prefix(root.as_bytes())?;
+            (root.is_root() || rest.is_empty() || rest.first() == Some(&b'/')).then_some(rest)
+        })
+    }
+
+    /// Opens a directory to pass through it.
+    pub(super) fn directory(&self, path: &VirtualPath) -> Result<OwnedFd, FsError> {
+        if path.components().any(staging::is_staged) {
+            return Err(FsError::NotFound);
+        }
+        let relative = if path.is_root() { b"." } else { path.relative() };
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(opened) = self.directory_at_once(relative) {
+            return opened.explain("opening a directory", path);
+        }
+        let mut directory =
+            sys::openat(&self.directory, ".", PASSAGE, Mode::empty()).explain("opening the root", path)?;
+        for name in path.components() {
+            directory = step(directory.as_fd(), name, path)?;
+        }
+        Ok(directory)
+    }
+
+    /// Opens the directory that holds the last component, and tells that component.
+    ///
+    /// # Errors
+    /// [`FsError::IsRoot`] for the root, which is in no directory.
+    pub(super) fn parent<'p>(&self, path: &'p VirtualPath) -> Result<(OwnedFd, &'p [u8]), FsError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(FsError::IsRoot) };
+        if staging::is_staged(name) {
+            return Err(FsError::NotFound);
+        }
+        Ok((self.directory(&parent)?, name))
+    }
+
+    /// One system call for all components, where there is one: `None` when the kernel or a sandbox does not offer it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn directory_at_once(&self, relative: &[u8]) -> Option<Result<OwnedFd, Errno>> {
+        use rustix::fs::ResolveFlags;
+
+        const CONFINED: ResolveFlags =
+            ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+        if !self.has_openat2.load(Ordering::Relaxed) {
+            return None;
+        }
+        // EAGAIN: something was renamed meanwhile and the kernel cannot vouch for the result.
+        let opened = (0..8)
+            .map(|_| sys::openat2(&self.directory, relative, PASSAGE, Mode::empty(), CONFINED))
+            .find(|opened| !matches!(opened, Err(Errno::AGAIN)))
+            .unwrap_or(Err(Errno::AGAIN));
+        if matches!(opened, Err(Errno::NOSYS | Errno::PERM)) {
+            self.has_openat2.store(false, Ordering::Relaxed);
+            return None;
+        }
+        Some(opened)
+    }
+
+    /// Makes do without `openat2` from now on.
+    #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+    pub(super) fn without_openat2(self) -> Self {
+        self.has_openat2.store(false, Ordering::Relaxed);
+        self
+    }
+}
+
+fn step(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath) -> Result<OwnedFd, FsError> {
+    match sys::openat(directory, name, PASSAGE | OFlags::NOFOLLOW, Mode::empty()) {
+        Err(errno) if could_be_a_link(errno) => Err(link_or(directory, name, FsError::NotADirectory)),
+        opened => opened.explain("opening a directory", path),
+    }
+}
+
+/// Systems differ in what they say of a link where a directory is wanted and no link is to be followed.
+pub(super) const fn could_be_a_link(errno: Errno) -> bool {
+    matches!(errno, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
+}
+
+/// [`FsError::IsLink`] if the name is a link, else the other error.
+pub(super) fn link_or(directory: BorrowedFd<'_>, name: &[u8], otherwise: FsError) -> FsError {
+    match stat_name(directory, name) {
+        Ok(stat) if kind(&stat) == FileKind::Symlink => FsError::IsLink,
+        _ => otherwise,
+    }
+}
+
+pub(super) fn stat_name(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    sys::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+pub(super) fn kind(stat: &Stat) -> FileKind {
+    match sys::FileType::from_raw_mode(stat.st_mode) {
+        sys::FileType::RegularFile => FileKind::File,
+        sys::FileType::Directory => FileKind::Directory,
+        sys::FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
+    }
+}
+
+fn as_virtual(path: &Path) -> io::Result<VirtualPath> {
+    use std::os::unix::ffi::OsStrExt;
+
+    VirtualPath::parse(path.as_os_str().as_bytes()).map_err(io::Error::other)
+}

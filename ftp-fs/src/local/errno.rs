@@ -1,0 +1,50 @@
+//! What the errors of the system mean to a client.
+
+use std::io;
+
+use ftp_types::{FsError, VirtualPath};
+use rustix::io::Errno;
+
+/// Gives an error its meaning for the client and writes what the system said to the log.
+pub(super) trait Explain<T> {
+    fn explain(self, what: &'static str, path: &VirtualPath) -> Result<T, FsError>;
+}
+
+impl<T> Explain<T> for Result<T, Errno> {
+    fn explain(self, what: &'static str, path: &VirtualPath) -> Result<T, FsError> {
+        self.map_err(|errno| {
+            let meaning = meaning(errno);
+            tracing::debug!(%path, %errno, ?meaning, "{what} failed");
+            meaning
+        })
+    }
+}
+
+impl<T> Explain<T> for io::Result<T> {
+    fn explain(self, what: &'static str, path: &VirtualPath) -> Result<T, FsError> {
+        self.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)).explain(what, path)
+    }
+}
+
+/// The meaning of an error number.
+pub(super) const fn meaning(errno: Errno) -> FsError {
+    match errno {
+        Errno::NOENT | Errno::STALE => FsError::NotFound,
+        Errno::ACCESS | Errno::PERM => FsError::Refused,
+        Errno::EXIST => FsError::Exists,
+        Errno::NOTDIR => FsError::NotADirectory,
+        Errno::ISDIR => FsError::IsADirectory,
+        Errno::NOTEMPTY => FsError::NotEmpty,
+        Errno::LOOP => FsError::IsLink,
+        Errno::NAMETOOLONG | Errno::ILSEQ | Errno::INVAL => FsError::InvalidName,
+        Errno::NOSPC | Errno::MLINK => FsError::NoSpace,
+        Errno::DQUOT | Errno::FBIG => FsError::QuotaExceeded,
+        Errno::ROFS => FsError::ReadOnly,
+        Errno::XDEV => FsError::CrossesStorage,
+        Errno::BUSY | Errno::TXTBSY | Errno::AGAIN | Errno::DEADLK => FsError::Busy,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => FsError::Exhausted,
+        Errno::NXIO | Errno::NODEV => FsError::NotRegular,
+        Errno::OPNOTSUPP | Errno::NOSYS => FsError::Unsupported,
+        _ => FsError::Io,
+    }
+}

@@ -1,0 +1,205 @@
+//! Open files, for reading and for writing.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
+use rustix::fs::{self as sys, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::beneath::{Root, could_be_a_link, kind, link_or, stat_name};
+use super::errno::Explain;
+use super::listing::metadata;
+use super::staging::Staged;
+use crate::{BlockingReader, BlockingWriter};
+
+/// A file being downloaded.
+pub(super) struct LocalReader {
+    file: File,
+    path: VirtualPath,
+}
+
+/// A file being uploaded.
+pub(super) struct LocalWriter {
+    file: File,
+    path: VirtualPath,
+    /// To cut the file to before anything is written.
+    cut: Option<u64>,
+    /// Whether there was no file before.
+    is_new: bool,
+    /// Set when the file takes another's place in the end.
+    staged: Option<Staged>,
+}
+
+/// Devices and FIFOs block nobody when they are opened in spite of all care.
+const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+/// Less the umask of the process. Never writable for everybody, whatever that is.
+const NEW_FILE: Mode = Mode::from_raw_mode(0o664);
+
+impl LocalReader {
+    pub(super) fn open(root: &Root, path: &VirtualPath, offset: u64) -> Result<Self, FsError> {
+        let (directory, name) = root.parent(path).map_err(root_is_a_directory)?;
+        let (mut file, stat) = open_regular(directory.as_fd(), name, OFlags::RDONLY, path)?;
+        if offset > metadata(&stat).len {
+            return Err(FsError::OffsetPastEnd);
+        }
+        file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
+        Ok(Self { file, path: path.clone() })
+    }
+}
+
+impl BlockingReader for LocalReader {
+    fn metadata(&mut self) -> Result<Metadata, FsError> {
+        Ok(metadata(&sys::fstat(&self.file).explain("asking for attributes", &self.path)?))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError> {
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                result => return result.explain("reading", &self.path),
+            }
+        }
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+}
+
+impl LocalWriter {
+    pub(super) fn open(root: &Root, path: &VirtualPath, mode: WriteMode) -> Result<Self, FsError> {
+        let (directory, name) = root.parent(path).map_err(root_is_a_directory)?;
+        match mode {
+            WriteMode::Replace => Self::replace(directory, name, path),
+            WriteMode::From(offset) => Self::resume(directory.as_fd(), name, path, offset),
+            WriteMode::Append => Self::append(directory.as_fd(), name, path),
+        }
+    }
+
+    /// Makes a file that did not exist.
+    pub(super) fn make(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL;
+        match sys::openat(directory, name, flags, NEW_FILE) {
+            Ok(file) => Ok(Self { is_new: true, ..Self::in_place(file.into(), path, None) }),
+            Err(Errno::EXIST) => Err(FsError::Exists),
+            Err(errno) => Err(errno).explain("making a file", path),
+        }
+    }
+
+    fn in_place(file: File, path: &VirtualPath, cut: Option<u64>) -> Self {
+        Self { file, path: path.clone(), cut, is_new: false, staged: None }
+    }
+
+    fn replace(directory: OwnedFd, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
+        // The file may come and go meanwhile.
+        for _ in 0..4 {
+            match Self::make(directory.as_fd(), name, path) {
+                Err(FsError::Exists) => {}
+                result => return result,
+            }
+            match open_regular(directory.as_fd(), name, OFlags::WRONLY, path) {
+                Err(FsError::NotFound) => {}
+                Ok((file, stat)) => return Self::stage(directory, name, path, file, &stat),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(FsError::Busy)
+    }
+
+    /// Where the directory takes no new file, the old one is overwritten; that it could be opened shows that this is
+    /// allowed.
+    fn stage(directory: OwnedFd, name: &[u8], path: &VirtualPath, old: File, stat: &Stat) -> Result<Self, FsError> {
+        match Staged::new(directory, name, stat) {
+            Ok((staged, file)) => Ok(Self { staged: Some(staged), ..Self::in_place(file.into(), path, None) }),
+            Err((_, Errno::ACCESS | Errno::PERM | Errno::ROFS)) => Ok(Self::in_place(old, path, Some(0))),
+            Err((_, errno)) => Err(errno).explain("making a file beside the old one", path),
+        }
+    }
+
+    fn resume(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath, offset: u64) -> Result<Self, FsError> {
+        let (mut file, stat) = open_regular(directory, name, OFlags::WRONLY, path)?;
+        if offset > metadata(&stat).len {
+            return Err(FsError::OffsetPastEnd);
+        }
+        file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
+        Ok(Self::in_place(file, path, Some(offset)))
+    }
+
+    fn append(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
+        for _ in 0..4 {
+            match open_regular(directory, name, OFlags::WRONLY | OFlags::APPEND, path) {
+                Err(FsError::NotFound) => {}
+                opened => return Ok(Self::in_place(opened?.0, path, None)),
+            }
+            match Self::make(directory, name, path) {
+                Err(FsError::Exists) => {}
+                made => return made,
+            }
+        }
+        Err(FsError::Busy)
+    }
+
+    fn cut(&mut self) -> Result<(), FsError> {
+        match self.cut.take() {
+            Some(len) => self.file.set_len(len).explain("cutting a file", &self.path),
+            None => Ok(()),
+        }
+    }
+
+    /// A new file that did not fit gives its space back. (Its name stays: it could be another's by now.)
+    fn give_up(&self, error: FsError) {
+        if self.is_new && matches!(error, FsError::NoSpace | FsError::QuotaExceeded) {
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+impl BlockingWriter for LocalWriter {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+        self.cut()?;
+        let written = self.file.write_all(bytes).explain("writing", &self.path);
+        written.inspect_err(|error| self.give_up(*error))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Metadata, FsError> {
+        self.cut()?;
+        if let Some(staged) = self.staged.take() {
+            staged.commit().explain("replacing a file", &self.path)?;
+        }
+        Ok(metadata(&sys::fstat(&self.file).explain("asking for attributes", &self.path)?))
+    }
+}
+
+/// Opens what is a regular file, and tells what it is otherwise. It is looked at first, since to open a device can have
+/// effects, and again when it is open, since it can have been swapped.
+fn open_regular(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    flags: OFlags,
+    path: &VirtualPath,
+) -> Result<(File, Stat), FsError> {
+    regular(&stat_name(directory, name).explain("asking for attributes", path)?)?;
+    let file = match sys::openat(directory, name, flags | CAREFUL, Mode::empty()) {
+        Err(errno) if could_be_a_link(errno) => Err(link_or(directory, name, FsError::Busy)),
+        opened => opened.explain("opening a file", path),
+    }?;
+    let stat = sys::fstat(&file).explain("asking for attributes", path)?;
+    regular(&stat)?;
+    Ok((file.into(), stat))
+}
+
+fn regular(stat: &Stat) -> Result<(), FsError> {
+    match kind(stat) {
+        FileKind::File => Ok(()),
+        FileKind::Directory => Err(FsError::IsADirectory),
+        FileKind::Symlink => Err(FsError::IsLink),
+        FileKind::Other => Err(FsError::NotRegular),
+    }
+}
+
+/// The root has no parent to open it in, and is no file.
+pub(super) fn root_is_a_directory(error: FsError) -> FsError {
+    if error == FsError::IsRoot { FsError::IsADirectory } else { error }
+}

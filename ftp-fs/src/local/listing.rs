@@ -1,0 +1,83 @@
+//! Attributes of files, and directories read batch by batch.
+
+use std::sync::Arc;
+
+use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath};
+use rustix::fs::{Dir, DirEntry, FileType, Stat};
+use rustix::io::Errno;
+
+use super::beneath::{Root, kind, stat_name};
+use super::errno::{Explain, meaning};
+use super::{names, staging};
+use crate::BlockingListing;
+
+/// An open directory. It holds one block of names at a time, however long the directory is.
+pub(super) struct LocalListing {
+    pub(super) root: Arc<Root>,
+    pub(super) directory: VirtualPath,
+    pub(super) names: Dir,
+}
+
+impl LocalListing {
+    /// `None` for what is not listed: the directory itself and its parent, files that vanished meanwhile, staged ones.
+    fn entry(&self, found: &DirEntry) -> Result<Option<Entry>, FsError> {
+        let name = found.file_name().to_bytes();
+        if matches!(name, b"." | b"..") || staging::is_staged(name) {
+            return Ok(None);
+        }
+        let metadata = match stat_name(self.names.fd().explain("listing", &self.directory)?, name) {
+            Ok(stat) => metadata(&stat),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(_) => Metadata::new(kind_of_entry(found), 0),
+        };
+        let mut entry = Entry::new(name.to_vec(), metadata);
+        if entry.metadata.kind == FileKind::Symlink {
+            let path = self.directory.child(name);
+            entry.link = Some(path.map(|path| self.root.describe_link(&path)).unwrap_or_default());
+        }
+        Ok(Some(entry))
+    }
+}
+
+impl BlockingListing for LocalListing {
+    fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>, FsError> {
+        let mut batch = Vec::with_capacity(max.min(256));
+        while batch.len() < max {
+            match self.names.read() {
+                Some(Ok(found)) => batch.extend(self.entry(&found)?),
+                // The directory has been removed, so nothing is in it any more.
+                None | Some(Err(Errno::NOENT)) => break,
+                Some(Err(errno)) => {
+                    tracing::debug!(directory = %self.directory, %errno, "listing failed");
+                    return Err(meaning(errno));
+                }
+            }
+        }
+        Ok(batch)
+    }
+}
+
+fn kind_of_entry(found: &DirEntry) -> FileKind {
+    match found.file_type() {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
+    }
+}
+
+/// Everything that the system tells about a file.
+#[allow(clippy::unnecessary_cast, reason = "the fields have other types on other systems")]
+pub(super) fn metadata(stat: &Stat) -> Metadata {
+    Metadata {
+        modified: Some(UnixTime { seconds: stat.st_mtime as i64, nanoseconds: stat.st_mtime_nsec as u32 }),
+        mode: Some(stat.st_mode as u32 & 0o7777),
+        links: stat.st_nlink as u64,
+        uid: Some(stat.st_uid),
+        gid: Some(stat.st_gid),
+        owner: names::owner(stat.st_uid),
+        group: names::group(stat.st_gid),
+        unique: Some((stat.st_dev as u64, stat.st_ino as u64)),
+        ..Metadata::new(kind(stat), u64::try_from(stat.st_size).unwrap_or(0))
+    }
+}

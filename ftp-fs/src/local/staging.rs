@@ -1,0 +1,100 @@
+//! Files that take the place of others when they are whole.
+//!
+//! The new content of an existing file is written beside it under a name of its own, which no client ever sees: such
+//! names are not listed, and every operation treats them as missing. The writer holds a lock on the file, so that what
+//! a killed server left behind can be told from an upload under way.
+
+/// Whether a name is one of those that no client sees.
+pub(super) fn is_staged(name: &[u8]) -> bool {
+    name.len() > PREFIX.len() + SUFFIX.len() && name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+/// A new name of that kind.
+pub(super) fn name() -> Vec<u8> {
+    [PREFIX, &random_letters(12), SUFFIX].concat()
+}
+
+/// Letters and digits to make a name unique.
+pub(super) fn random_letters(count: usize) -> Vec<u8> {
+    (0..count).map(|_| fastrand::alphanumeric().to_ascii_lowercase() as u8).collect()
+}
+
+const PREFIX: &[u8] = b".ferry-";
+const SUFFIX: &[u8] = b".part";
+
+#[cfg(unix)]
+pub(super) use unix::{Staged, sweep};
+
+#[cfg(unix)]
+mod unix {
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+    use rustix::fs::{self as sys, AtFlags, Dir, FlockOperation, Mode, OFlags, Stat};
+    use rustix::io::Errno;
+
+    /// A file on its way; removed when dropped.
+    pub(in crate::local) struct Staged {
+        directory: OwnedFd,
+        name: Vec<u8>,
+        target: Vec<u8>,
+    }
+
+    impl Staged {
+        /// Makes the file, with the owner (where the system allows) and mode of the one that it will replace.
+        pub(in crate::local) fn new(
+            directory: OwnedFd,
+            target: &[u8],
+            replaced: &Stat,
+        ) -> Result<(Self, OwnedFd), (OwnedFd, Errno)> {
+            let name = super::name();
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = match sys::openat(&directory, &*name, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => file,
+                Err(errno) => return Err((directory, errno)),
+            };
+            let _ = sys::flock(&file, FlockOperation::NonBlockingLockExclusive);
+            let (owner, group) = (sys::Uid::from_raw(replaced.st_uid), sys::Gid::from_raw(replaced.st_gid));
+            let _ = sys::fchown(&file, Some(owner), Some(group));
+            let _ = sys::fchmod(&file, Mode::from_raw_mode(replaced.st_mode & 0o777));
+            Ok((Self { directory, name, target: target.to_vec() }, file))
+        }
+
+        /// Puts the file in its place, in one step.
+        pub(in crate::local) fn commit(mut self) -> Result<(), Errno> {
+            sys::renameat(&self.directory, &*self.name, &self.directory, &*self.target)?;
+            self.name.clear();
+            Ok(())
+        }
+    }
+
+    impl Drop for Staged {
+        fn drop(&mut self) {
+            if !self.name.is_empty() {
+                let _ = sys::unlinkat(&self.directory, &*self.name, AtFlags::empty());
+            }
+        }
+    }
+
+    /// Clears a directory in which nothing is but what a killed server left behind. Tells whether it is empty now.
+    pub(in crate::local) fn sweep(directory: BorrowedFd<'_>, name: &[u8]) -> bool {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(opened) = sys::openat(directory, name, flags, Mode::empty()) else { return false };
+        let Ok(mut names) = Dir::read_from(&opened) else { return false };
+        let mut stale = Vec::new();
+        while let Some(Ok(found)) = names.read() {
+            match found.file_name().to_bytes() {
+                b"." | b".." => {}
+                name if super::is_staged(name) => stale.push(name.to_vec()),
+                _ => return false,
+            }
+        }
+        stale.iter().all(|name| remove_if_abandoned(opened.as_fd(), name))
+    }
+
+    fn remove_if_abandoned(directory: BorrowedFd<'_>, name: &[u8]) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let abandoned = sys::openat(directory, name, flags, Mode::empty())
+            .and_then(|file| sys::flock(&file, FlockOperation::NonBlockingLockExclusive));
+        abandoned.is_ok() && sys::unlinkat(directory, name, AtFlags::empty()).is_ok()
+    }
+}
