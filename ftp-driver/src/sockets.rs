@@ -1,0 +1,176 @@
+//! Sockets and their options, every one of them set here and nowhere else.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::runtime::Stream;
+
+/// Connections that may wait at a control listener.
+const CONTROL_BACKLOG: i32 = 1024;
+/// Connections that may wait at a data listener: the client's, and a few of strangers before it.
+const DATA_BACKLOG: i32 = 16;
+
+/// A listener for control connections, in non-blocking mode. One on an IPv6 address takes IPv6 alone, so that the same
+/// port can be bound for both.
+///
+/// # Errors
+/// What the system says.
+pub fn listen_for_control(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = listening_socket(address)?;
+    // Accepted sockets inherit it, so that not even the first urgent byte is lost.
+    socket.set_out_of_band_inline(true)?;
+    socket.listen(CONTROL_BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A listener for one data connection, in non-blocking mode.
+///
+/// # Errors
+/// What the system says.
+pub fn listen_for_data(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = listening_socket(address)?;
+    socket.listen(DATA_BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Begins to connect from the address `local` to `remote`. The connection stands, or has failed, when the returned
+/// socket can be written; its `take_error` tells which.
+///
+/// # Errors
+/// What the system says at once.
+pub fn connect(local: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
+    let socket = stream_socket(remote)?;
+    if local.is_ipv4() == remote.is_ipv4() && !local.is_unspecified() {
+        let scope = if let SocketAddr::V6(remote) = remote { remote.scope_id() } else { 0 };
+        socket.bind(&with_scope(SocketAddr::new(local, 0), scope).into())?;
+    }
+    match socket.connect(&SockAddr::from(remote)) {
+        Err(error) if !is_in_progress(&error) => Err(error),
+        _ => Ok(socket.into()),
+    }
+}
+
+/// Sets what control connections need: urgent data stays in its place among the rest (Telnet's Synch, RFC 959 §4.1.3),
+/// and no reply waits for the acknowledgement of an earlier one.
+pub(crate) fn prepare_control(stream: &impl Stream) {
+    if let Some(socket) = stream.socket() {
+        // A socket whose peer is gone already refuses; reading from it will tell.
+        let _ = socket.set_out_of_band_inline(true);
+        let _ = socket.set_tcp_nodelay(true);
+    }
+}
+
+/// Sets what data connections need. `false`: the peer has reset the connection before it was accepted.
+pub(crate) fn prepare_data(stream: &impl Stream) -> bool {
+    let Some(socket) = stream.socket() else { return true };
+    let _ = socket.set_tcp_nodelay(true);
+    matches!(socket.take_error(), Ok(None))
+}
+
+/// The address with the scope of a link-local one; any other stays as it is.
+pub(crate) fn with_scope(address: SocketAddr, scope: u32) -> SocketAddr {
+    match address {
+        SocketAddr::V6(mut v6) if v6.ip().is_unicast_link_local() => {
+            v6.set_scope_id(scope);
+            SocketAddr::V6(v6)
+        }
+        other => other,
+    }
+}
+
+/// Every port of the range once, in an order that nobody can guess (RFC 2577 §8 asks for it).
+pub(crate) fn shuffled(ports: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
+    let count = u32::from(ports.end().saturating_sub(*ports.start())) + 1;
+    let count = if ports.is_empty() { 0 } else { count };
+    let start = *ports.start();
+    let offset = random() % u64::from(count.max(1));
+    let stride = stride(count);
+    (0..u64::from(count)).map(move |step| {
+        let place = (offset + step * stride) % u64::from(count);
+        // `place` is less than the number of ports in the range, so that the sum stays inside of it.
+        start + place as u16
+    })
+}
+
+/// A random step that visits all of `count` places: one that has no divisor in common with it.
+fn stride(count: u32) -> u64 {
+    let count = u64::from(count);
+    if count < 3 {
+        return 1;
+    }
+    let mut stride = 1 + random() % (count - 1);
+    while gcd(stride, count) != 1 {
+        stride = 1 + stride % (count - 1);
+    }
+    stride
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The standard library's hash maps are keyed from the system's randomness, which is what is wanted here.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+fn listening_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = stream_socket(address)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Elsewhere the option means something else: that two processes may have one port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(unix)]
+fn is_in_progress(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_of_the_range_comes_once_and_none_from_outside() {
+        for (first, last) in [(1, 1), (9, 10), (60_000, 60_016), (65_000, 65_535), (0, 65_535)] {
+            let mut ports: Vec<u16> = shuffled(&(first..=last)).collect();
+            ports.sort_unstable();
+            assert!(ports.into_iter().eq(first..=last), "{first}-{last}");
+        }
+    }
+
+    #[test]
+    fn an_empty_range_has_no_port() {
+        #[expect(clippy::reversed_empty_ranges, reason = "it is the case under test")]
+        let range = 2..=1;
+        assert_eq!(shuffled(&range).count(), 0);
+    }
+
+    #[test]
+    fn ports_do_not_come_in_sequence() {
+        let orders: Vec<Vec<u16>> = (0..20).map(|_| shuffled(&(50_000..=59_999)).take(3).collect()).collect();
+        assert!(orders.iter().any(|order| order[0] != orders[0][0]));
+        assert!(orders.iter().any(|order| order[1] != order[0] + 1));
+    }
+}
