@@ -1,0 +1,177 @@
+//! One end of a transfer: where its bytes go, how many went, how fast they may.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ftp_proto::{TokenBucket, TransferError};
+
+use crate::data::{DataStream, poll_discard};
+use crate::io::{self, within};
+use crate::outlet::Outlet;
+use crate::runtime::Runtime;
+
+/// How long the end of a download waits for the client to close its side.
+const CLOSE_WAIT: Duration = Duration::from_millis(250);
+
+/// How many bytes a transfer has moved: counted inside of it, read by the session that polls it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the client of a session has the habit of closing a data connection when it has read its end, before it
+/// reads the final reply. Most do. Waiting for the others would cost them [`CLOSE_WAIT`] per transfer, so the session
+/// learns from the first one.
+#[derive(Clone, Debug)]
+pub(crate) struct ClosesFirst(Arc<AtomicBool>);
+
+impl Default for ClosesFirst {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+/// The connection that a transfer goes over.
+pub(crate) enum Channel<R: Runtime> {
+    Data(DataStream<R::Stream>, ClosesFirst),
+    Control(Outlet),
+}
+
+/// A channel with its meter and its speed limit.
+pub(crate) struct Wire<R: Runtime> {
+    pub(crate) runtime: R,
+    pub(crate) channel: Channel<R>,
+    pub(crate) meter: Meter,
+    bucket: Option<TokenBucket>,
+}
+
+impl<R: Runtime> Wire<R> {
+    pub(crate) fn new(runtime: R, channel: Channel<R>, meter: Meter, limit: Option<NonZeroU64>) -> Self {
+        let bucket = limit.map(|limit| TokenBucket::new(limit, runtime.now()));
+        Self { runtime, channel, meter, bucket }
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.bucket.is_some()
+    }
+
+    /// Sends all of it.
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        while !bytes.is_empty() {
+            let allowed = self.allowance(bytes.len()).await;
+            let sent = match &mut self.channel {
+                Channel::Data(stream, _) => io::write(&mut **stream, &bytes[..allowed]).await.map_err(lost)?,
+                Channel::Control(outlet) => {
+                    outlet.send(&bytes[..allowed]).await;
+                    allowed
+                }
+            };
+            self.moved(allowed, sent);
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+
+    /// Receives into the buffer: waits for the first bytes, then takes what is there already, until the buffer is
+    /// full. The count is less than what was asked for only when nothing more was there; `true` is the clean end.
+    pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), TransferError> {
+        let mut filled = self.receive_some(buffer).await?;
+        if filled == 0 {
+            return Ok((0, true));
+        }
+        while filled < buffer.len() && self.bucket.is_none() {
+            match self.receive_ready(&mut buffer[filled..]).await? {
+                None => break,
+                Some(0) => return Ok((filled, true)),
+                Some(count) => filled += count,
+            }
+        }
+        Ok((filled, false))
+    }
+
+    /// Everything is written: sends the end of the stream, and waits a moment for the peer's. So the final reply comes
+    /// when the client has all of it, and a client that went away in between is not told of success.
+    pub(crate) async fn finish(&mut self) -> Result<(), TransferError> {
+        let (stream, closes_first) = match &mut self.channel {
+            Channel::Data(stream, closes_first) => (&mut **stream, closes_first),
+            Channel::Control(outlet) => {
+                outlet.flushed().await;
+                return Ok(());
+            }
+        };
+        io::finish_sending(stream).await.map_err(lost)?;
+        if !closes_first.0.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut discarded = 0;
+        let end = std::future::poll_fn(|cx| poll_discard(stream, &mut discarded, cx));
+        match within(&self.runtime, CLOSE_WAIT, end).await {
+            Some(end) => end.map_err(lost),
+            None => {
+                closes_first.0.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything is received: tells the peer that nothing comes from here.
+    pub(crate) async fn finish_receiving(&mut self) -> Result<(), TransferError> {
+        let Channel::Data(stream, _) = &mut self.channel else { return Ok(()) };
+        io::finish_sending(&mut **stream).await.map_err(lost)
+    }
+
+    async fn receive_some(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
+        let allowed = self.allowance(buffer.len()).await;
+        let Channel::Data(stream, _) = &mut self.channel else { return Err(TransferError::ConnectionLost) };
+        let count = io::read(&mut **stream, &mut buffer[..allowed]).await.map_err(lost)?;
+        self.moved(allowed, count);
+        Ok(count)
+    }
+
+    /// As [`receive_some`](Self::receive_some), but `None` when it would have to wait.
+    async fn receive_ready(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransferError> {
+        let Channel::Data(stream, _) = &mut self.channel else { return Err(TransferError::ConnectionLost) };
+        let read = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(match io::poll_read(&mut **stream, cx, buffer) {
+                std::task::Poll::Ready(result) => Some(result),
+                std::task::Poll::Pending => None,
+            })
+        });
+        let Some(count) = read.await.transpose().map_err(lost)? else { return Ok(None) };
+        self.meter.add(count);
+        Ok(Some(count))
+    }
+
+    /// How many bytes may move now; waits until it is at least one.
+    async fn allowance(&mut self, want: usize) -> usize {
+        let Some(bucket) = &mut self.bucket else { return want };
+        loop {
+            match bucket.take(want, self.runtime.now()) {
+                Ok(allowed) => return allowed,
+                Err(later) => io::sleep_until(&self.runtime, later).await,
+            }
+        }
+    }
+
+    fn moved(&mut self, allowed: usize, count: usize) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.put_back(allowed - count);
+        }
+        self.meter.add(count);
+    }
+}
+
+/// Whatever the system says of a data connection, to the client it is the same.
+pub(crate) fn lost(_: std::io::Error) -> TransferError {
+    TransferError::ConnectionLost
+}

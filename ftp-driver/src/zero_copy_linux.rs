@@ -1,0 +1,139 @@
+//! `sendfile` on Linux, which never waits for a disk on a thread that serves others.
+//!
+//! `sendfile` reads pages that are not in memory while everybody else of the thread waits. So each window of the file
+//! is probed first, by reads that refuse to wait (`RWF_NOWAIT`); a window that is not all there is read where blocking
+//! is allowed, and sent afterwards.
+
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use ftp_fs::Reader;
+use ftp_proto::TransferError;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::ZeroCopy;
+use crate::io::yield_now;
+use crate::runtime::{Runtime, Stream};
+use crate::wire::{Channel, Wire, lost};
+
+/// How much is probed, and sent at most, at a time.
+const WINDOW: usize = 256 * 1024;
+/// The distance of the bytes that are probed. The page cache is filled by read-ahead and emptied in runs of many
+/// pages; the odd page missing in between costs one short wait.
+const STRIDE: usize = 16 * 1024;
+/// How many windows go in one turn.
+const WINDOWS_PER_TURN: usize = 8;
+
+/// What a probe says of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Warm,
+    Cold,
+    Unsupported,
+}
+
+/// An open file and where to start in it. Its descriptor is its own, since work that warms the file up outlives a
+/// transfer that is dropped.
+pub(crate) struct Source {
+    file: Arc<File>,
+    start: u64,
+}
+
+/// The file behind the reader, if there is one.
+pub(crate) fn file_of(reader: &dyn Reader) -> Option<Source> {
+    let file = reader.as_file()?;
+    let start = rustix::fs::tell(file).ok()?;
+    Some(Source { file: Arc::new(file.try_clone().ok()?), start })
+}
+
+/// Sends the file to its end.
+pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<ZeroCopy, TransferError> {
+    let Source { file, start } = source;
+    let mut offset = start;
+    for turn in 1.. {
+        match probe(&file, offset) {
+            Probe::Warm => {}
+            Probe::Cold => warm(&wire.runtime, &file, offset).await,
+            Probe::Unsupported if offset == start => return Ok(ZeroCopy::Unsupported),
+            Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
+        }
+        match send_window(wire, &file, offset).await {
+            Ok(0) => break,
+            Ok(count) => {
+                wire.meter.add(count);
+                offset += count as u64;
+            }
+            Err(error) if offset == start && is_unsupported(&error) => return Ok(ZeroCopy::Unsupported),
+            Err(error) => return Err(failure(&error)),
+        }
+        if turn % WINDOWS_PER_TURN == 0 {
+            yield_now().await;
+        }
+    }
+    Ok(ZeroCopy::Sent)
+}
+
+fn probe(file: &File, offset: u64) -> Probe {
+    let mut byte = [0];
+    for place in (0..WINDOW).step_by(STRIDE).chain([WINDOW - 1]) {
+        let mut buffers = [IoSliceMut::new(&mut byte)];
+        match preadv2(file, &mut buffers, offset + place as u64, ReadWriteFlags::NOWAIT) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(Errno::AGAIN) => return Probe::Cold,
+            Err(Errno::INTR) => {}
+            Err(_) => return Probe::Unsupported,
+        }
+    }
+    Probe::Warm
+}
+
+/// Reads the window into the page cache. Should that fail, `sendfile` meets the same error and tells it.
+async fn warm<R: Runtime>(runtime: &R, file: &Arc<File>, offset: u64) {
+    let file = Arc::clone(file);
+    runtime
+        .unblock(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            let mut place = offset;
+            while place < offset + WINDOW as u64 {
+                match file.read_at(&mut buffer, place) {
+                    Ok(0) => break,
+                    Ok(count) => place += count as u64,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+        })
+        .await;
+}
+
+async fn send_window<R: Runtime>(wire: &mut Wire<R>, file: &File, offset: u64) -> io::Result<usize> {
+    let Channel::Data(stream, _) = &mut wire.channel else { return Err(io::ErrorKind::Unsupported.into()) };
+    poll_fn(|cx| {
+        stream.poll_write_with(cx, &mut |socket| loop {
+            let mut place = offset;
+            match rustix::fs::sendfile(socket, file, Some(&mut place), WINDOW) {
+                Err(Errno::INTR) => {}
+                result => return result.map_err(io::Error::from),
+            }
+        })
+    })
+    .await
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    error.kind() == io::ErrorKind::Unsupported || matches!(errno, Some(Errno::INVAL | Errno::NOSYS | Errno::OVERFLOW))
+}
+
+/// `EIO` comes from the file; all else comes from the connection.
+fn failure(error: &io::Error) -> TransferError {
+    match Errno::from_io_error(error) {
+        Some(Errno::IO) => TransferError::Storage(ftp_types::FsError::Io),
+        Some(Errno::NOMEM) => TransferError::Storage(ftp_types::FsError::Exhausted),
+        _ => lost(io::Error::from(error.kind())),
+    }
+}

@@ -1,0 +1,20 @@
+//! Systems for which zero copy is not written.
+
+use std::convert::Infallible;
+
+use ftp_fs::Reader;
+use ftp_proto::TransferError;
+
+use super::ZeroCopy;
+use crate::runtime::Runtime;
+use crate::wire::Wire;
+
+/// No file can be sent this way.
+pub(crate) fn file_of(_: &dyn Reader) -> Option<Infallible> {
+    None
+}
+
+/// Never called.
+pub(crate) async fn send<R: Runtime>(_: &mut Wire<R>, file: Infallible) -> Result<ZeroCopy, TransferError> {
+    match file {}
+}
