@@ -1,0 +1,126 @@
+//! The control connection: its bytes both ways, in as little memory as they need.
+
+use std::hint::black_box;
+use std::task::{Context, Poll};
+
+use crate::io::{poll_finish_sending, poll_read, poll_write};
+use crate::runtime::Stream;
+
+/// How much is read at a time, onto the stack.
+const READ: usize = 4096;
+
+/// The control connection's stream, with what is to be written to it and what was read and not taken yet. Both buffers
+/// are there while they hold something, and no longer.
+pub(crate) struct Control<S> {
+    stream: S,
+    unsent: Vec<u8>,
+    sent: usize,
+    untaken: Vec<u8>,
+    ended: bool,
+    broken: bool,
+}
+
+/// What reading brought.
+pub(crate) enum Input {
+    /// Bytes that wait to be taken.
+    Bytes,
+    /// The peer has ended the connection, or it broke.
+    End,
+}
+
+impl<S: Stream> Control<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, unsent: Vec::new(), sent: 0, untaken: Vec::new(), ended: false, broken: false }
+    }
+
+    /// Where to append what is to be written.
+    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.unsent
+    }
+
+    /// How much is to be written.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.len() - self.sent
+    }
+
+    /// What was read and not taken.
+    pub(crate) fn untaken(&self) -> &[u8] {
+        &self.untaken
+    }
+
+    /// Forgets the first `count` bytes of what was read. They are overwritten, for there may be a password in them.
+    pub(crate) fn take(&mut self, count: usize) {
+        let rest = self.untaken.len() - count;
+        self.untaken.copy_within(count.., 0);
+        self.untaken[rest..].fill(0);
+        black_box(&mut self.untaken);
+        self.untaken.truncate(rest);
+        if rest == 0 {
+            self.untaken = Vec::new();
+        }
+    }
+
+    /// Whether the connection can carry nothing any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Writes what there is; whether anything went. A connection that breaks swallows the rest.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while self.unsent() > 0 {
+            match poll_write(&mut self.stream, cx, &self.unsent[self.sent..]) {
+                Poll::Ready(Ok(count)) => self.sent += count,
+                Poll::Ready(Err(_)) => self.break_off(),
+                Poll::Pending => return progress,
+            }
+            progress = true;
+        }
+        if !self.unsent.is_empty() {
+            (self.unsent, self.sent) = (Vec::new(), 0);
+        }
+        progress
+    }
+
+    /// Reads once. Only to be called when nothing is left untaken.
+    pub(crate) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        let mut buffer = [0; READ];
+        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, &mut buffer) };
+        match read {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(count)) if count > 0 => {
+                self.untaken.extend_from_slice(&buffer[..count]);
+                buffer[..count].fill(0);
+                black_box(&mut buffer);
+                Poll::Ready(Input::Bytes)
+            }
+            Poll::Ready(end) => {
+                self.ended = true;
+                self.broken |= end.is_err();
+                Poll::Ready(Input::End)
+            }
+        }
+    }
+
+    /// Sends the end of the stream.
+    pub(crate) fn poll_finish_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        poll_finish_sending(&mut self.stream, cx).map(|result| self.broken |= result.is_err())
+    }
+
+    /// Reads and forgets what the peer still sends; ready at its end, or when it is too much.
+    pub(crate) fn poll_discard(&mut self, discarded: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
+        if self.broken || self.ended {
+            return Poll::Ready(());
+        }
+        crate::data::poll_discard(&mut self.stream, discarded, cx).map(drop)
+    }
+
+    /// Gives up on writing anything.
+    pub(crate) fn break_off(&mut self) {
+        self.broken = true;
+        (self.unsent, self.sent) = (Vec::new(), 0);
+    }
+}

@@ -1,0 +1,115 @@
+//! The real things that a session has: storage, files, sockets. The core knows them by the ids of the actions that
+//! made them.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use ftp_fs::{Account, Listing, Reader, UserView, Writer};
+use ftp_proto::{ActionId, Resource};
+
+use crate::data::{ClosingQueue, DataStream};
+use crate::runtime::Runtime;
+use crate::service::Settings;
+
+pub(crate) struct Holdings<R: Runtime> {
+    pub(crate) account: Slots<LoggedIn>,
+    pub(crate) files: Slots<OpenFile>,
+    pub(crate) listeners: Slots<Arc<R::Listener>>,
+    pub(crate) data: Slots<DataStream<R::Stream>>,
+    closing: ClosingQueue<R::Stream>,
+}
+
+/// The few things of one kind that a session has at a time.
+pub(crate) struct Slots<T>(Vec<(ActionId, T)>);
+
+/// A user who has logged in.
+#[derive(Clone)]
+pub(crate) struct LoggedIn {
+    pub(crate) view: Arc<UserView>,
+    pub(crate) limits: SpeedLimits,
+}
+
+/// How fast the transfers of an account may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpeedLimits {
+    pub(crate) receive: Option<NonZeroU64>,
+    pub(crate) send: Option<NonZeroU64>,
+}
+
+/// Something that was opened for a transfer. It keeps the speed limits of whoever opened it: that user may be logged
+/// out while the transfer runs.
+pub(crate) struct OpenFile {
+    pub(crate) handle: OpenHandle,
+    pub(crate) limits: SpeedLimits,
+}
+
+pub(crate) enum OpenHandle {
+    Reader(Box<dyn Reader>),
+    Writer(Box<dyn Writer>),
+    Listing(Box<dyn Listing>),
+}
+
+impl<R: Runtime> Holdings<R> {
+    pub(crate) fn new(closing: ClosingQueue<R::Stream>) -> Self {
+        Self {
+            account: Slots::default(),
+            files: Slots::default(),
+            listeners: Slots::default(),
+            data: Slots::default(),
+            closing,
+        }
+    }
+
+    pub(crate) fn keep_data(&mut self, id: ActionId, stream: R::Stream) {
+        self.data.keep(id, DataStream::new(stream, &self.closing));
+    }
+
+    /// Closes what the core has no more use for.
+    pub(crate) fn release(&mut self, resource: Resource) {
+        match resource {
+            Resource::Account(id) => drop(self.account.take(id)),
+            Resource::Listener(id) => drop(self.listeners.take(id)),
+            Resource::Data(id) => drop(self.data.take(id)),
+            Resource::File(id) => drop(self.files.take(id)),
+        }
+    }
+
+    /// Closes everything, when the session is over.
+    pub(crate) fn release_all(&mut self) {
+        *self = Self::new(self.closing.clone());
+    }
+}
+
+impl<T> Slots<T> {
+    pub(crate) fn keep(&mut self, id: ActionId, thing: T) {
+        self.0.push((id, thing));
+    }
+
+    pub(crate) fn take(&mut self, id: ActionId) -> Option<T> {
+        let place = self.0.iter().position(|(key, _)| *key == id)?;
+        Some(self.0.swap_remove(place).1)
+    }
+
+    pub(crate) fn find(&self, id: ActionId) -> Option<&T> {
+        self.0.iter().find(|(key, _)| *key == id).map(|(_, thing)| thing)
+    }
+
+    pub(crate) fn newest(&self) -> Option<&T> {
+        self.0.iter().max_by_key(|(key, _)| *key).map(|(_, thing)| thing)
+    }
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl SpeedLimits {
+    pub(crate) fn of(account: &Account, settings: &Settings) -> Self {
+        Self {
+            receive: account.read_limit.map_or(settings.read_limit, NonZeroU64::new),
+            send: account.write_limit.map_or(settings.write_limit, NonZeroU64::new),
+        }
+    }
+}

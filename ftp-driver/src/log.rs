@@ -1,0 +1,72 @@
+//! The driver's log, by `tracing`: a span for each session, events in it.
+//!
+//! Commands and replies come masked and escaped from the core; paths and names escape themselves.
+
+use ftp_proto::{Change, CloseReason, Direction, Event, Reply, TransferReport};
+use tracing::{Span, debug, field, info, info_span, warn};
+
+use crate::hooks::{SessionInfo, Summary};
+
+/// The span of one session.
+pub(crate) fn session_span(session: &SessionInfo) -> Span {
+    info_span!("session", id = session.id, peer = %session.addresses.peer, user = field::Empty)
+}
+
+pub(crate) fn connected() {
+    debug!("connected");
+}
+
+pub(crate) fn disconnected(summary: &Summary) {
+    let seconds = summary.duration.as_secs_f64();
+    match summary.reason {
+        CloseReason::Quit | CloseReason::PeerClosed | CloseReason::ShutDown => {
+            debug!(reason = %summary.reason, seconds, "disconnected");
+        }
+        reason => info!(%reason, seconds, "disconnected"),
+    }
+}
+
+pub(crate) fn reply(reply: &Reply) {
+    debug!(target: "ftp_driver::replies", "{reply}");
+}
+
+pub(crate) fn event(event: &Event) {
+    match event {
+        Event::Command(line) => debug!(target: "ftp_driver::commands", "{line}"),
+        Event::LoggedIn(user) => {
+            Span::current().record("user", field::display(user));
+            info!(%user, "logged in");
+        }
+        Event::LoginFailed(user) => info!(%user, "login failed"),
+        Event::LoggedOut(user) => info!(%user, "logged out"),
+        Event::Changed(change) => changed(change),
+        Event::Transferred(report) => transferred(report),
+        Event::StrayAnswer(action) => warn!(%action, "an answer came for an action that was not waiting for one"),
+        other => debug!(?other, "event"),
+    }
+}
+
+fn changed(change: &Change) {
+    match change {
+        Change::MakeDirectory(path) => info!(%path, "directory made"),
+        Change::RemoveDirectory(path) => info!(%path, "directory removed"),
+        Change::RemoveFile(path) => info!(%path, "file removed"),
+        Change::Rename { from, to } => info!(%from, %to, "renamed"),
+        Change::SetMode { path, mode } => info!(%path, mode = format_args!("{mode:03o}"), "mode changed"),
+        Change::SetModified { path, time } => info!(%path, ?time, "modification time changed"),
+        other => info!(?other, "changed"),
+    }
+}
+
+fn transferred(report: &TransferReport) {
+    let TransferReport { path, bytes, duration, .. } = report;
+    let seconds = duration.as_secs_f64();
+    let what = match report.direction {
+        Direction::Download => "download",
+        Direction::Upload => "upload",
+    };
+    match &report.end {
+        Ok(()) => info!(%path, bytes, seconds, "{what} complete"),
+        Err(reason) => info!(%path, bytes, seconds, ?reason, "{what} incomplete"),
+    }
+}

@@ -1,0 +1,194 @@
+//! What a server offers: accounts, protocol settings, limits and hooks, shared by its sessions.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ftp_fs::{Authenticator, BlockingAuthenticator, Offload};
+use ftp_proto::Config;
+use ftp_types::{TimeZone, UnixTime, Utc};
+
+use crate::hooks::Hooks;
+use crate::limits::Maxima;
+use crate::runtime::Runtime;
+use crate::shutdown::Stop;
+
+/// Everything that the sessions of a server have in common. A clone is another handle to the same.
+///
+/// A service is used with one runtime: that which its first session came with also runs a blocking authenticator for
+/// the others.
+#[derive(Clone)]
+pub struct Service {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) stop: Stop,
+}
+
+/// Puts a [`Service`] together.
+#[must_use]
+pub struct ServiceBuilder(Settings);
+
+pub(crate) struct Settings {
+    logins: Logins,
+    pub(crate) config: Arc<Config>,
+    pub(crate) passive_ports: Option<RangeInclusive<u16>>,
+    pub(crate) read_limit: Option<NonZeroU64>,
+    pub(crate) write_limit: Option<NonZeroU64>,
+    pub(crate) maxima: Maxima,
+    pub(crate) use_sendfile: bool,
+    pub(crate) zone: Arc<dyn TimeZone>,
+    pub(crate) hooks: Arc<dyn Hooks>,
+    pub(crate) clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
+}
+
+enum Logins {
+    Async(Arc<dyn Authenticator>),
+    /// One bridge for all sessions, since it also limits how many logins are judged at once.
+    Blocking(Arc<dyn BlockingAuthenticator>, OnceLock<Arc<dyn Authenticator>>),
+}
+
+impl Service {
+    /// A service whose logins are judged by a plain function that may block, run where that is allowed.
+    pub fn builder(authenticator: impl BlockingAuthenticator) -> ServiceBuilder {
+        ServiceBuilder::new(Logins::Blocking(Arc::new(authenticator), OnceLock::new()))
+    }
+
+    /// A service whose logins are judged by futures.
+    pub fn builder_async(authenticator: impl Authenticator) -> ServiceBuilder {
+        ServiceBuilder::new(Logins::Async(Arc::new(authenticator)))
+    }
+
+    /// The same service, whose sessions end when `stop` is asked to. Those who run the accept loop themselves use it;
+    /// the adapters' servers do so on their own.
+    #[must_use]
+    pub fn stopped_by(&self, stop: &Stop) -> Self {
+        Self { settings: Arc::clone(&self.settings), stop: stop.clone() }
+    }
+
+    /// How many connections the service takes.
+    #[must_use]
+    pub fn maxima(&self) -> Maxima {
+        self.settings.maxima
+    }
+
+    pub(crate) fn authenticator<R: Runtime>(&self, runtime: &R) -> Arc<dyn Authenticator> {
+        match &self.settings.logins {
+            Logins::Async(authenticator) => Arc::clone(authenticator),
+            Logins::Blocking(blocking, bridge) => {
+                let make = || Arc::new(Offload::new(Arc::clone(blocking), runtime.clone())) as _;
+                Arc::clone(bridge.get_or_init(make))
+            }
+        }
+    }
+}
+
+impl ServiceBuilder {
+    fn new(logins: Logins) -> Self {
+        Self(Settings {
+            logins,
+            config: Arc::default(),
+            passive_ports: None,
+            read_limit: None,
+            write_limit: None,
+            maxima: Maxima::default(),
+            use_sendfile: true,
+            zone: Arc::new(Utc),
+            hooks: Arc::new(()),
+            clock: Arc::new(system_time),
+        })
+    }
+
+    /// The protocol's settings.
+    pub fn config(mut self, config: Config) -> Self {
+        self.0.config = Arc::new(config);
+        self
+    }
+
+    /// The ports for passive data connections; otherwise the system chooses.
+    pub fn passive_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.0.passive_ports = Some(ports);
+        self
+    }
+
+    /// How many bytes a second each upload may receive, unless the account says otherwise; 0: any number.
+    pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
+        self.0.read_limit = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How many bytes a second each download and listing may send, unless the account says otherwise; 0: any number.
+    pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
+        self.0.write_limit = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How many connections there may be; 0: any number.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.0.maxima.total = count;
+        self
+    }
+
+    /// How many connections there may be from one address; 0: any number.
+    pub fn max_connections_per_ip(mut self, count: usize) -> Self {
+        self.0.maxima.per_address = count;
+        self
+    }
+
+    /// Whether files go to the network by zero copy where that is possible; they do by default.
+    pub fn use_sendfile(mut self, yes: bool) -> Self {
+        self.0.use_sendfile = yes;
+        self
+    }
+
+    /// The zone of the times in LIST; UTC by default.
+    pub fn time_zone(mut self, zone: Arc<dyn TimeZone>) -> Self {
+        self.0.zone = zone;
+        self
+    }
+
+    /// Who watches the sessions.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.0.hooks = Arc::new(hooks);
+        self
+    }
+
+    /// Where the time of day comes from; the system by default. LIST shows the year of what is old by it.
+    pub fn clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
+        self.0.clock = Arc::new(clock);
+        self
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> Service {
+        Service { settings: Arc::new(self.0), stop: Stop::new() }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("config", &self.settings.config)
+            .field("passive_ports", &self.settings.passive_ports)
+            .field("maxima", &self.settings.maxima)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+fn system_time() -> UnixTime {
+    let now = SystemTime::now();
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(since) => {
+            UnixTime { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
+        }
+        // A clock before 1970 is not set; its exact reading is of no use to anybody.
+        Err(_) => UnixTime::EPOCH,
+    }
+}
