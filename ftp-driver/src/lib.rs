@@ -1,0 +1,40 @@
+//! The async driver of the Ferry FTP server, for any runtime.
+//!
+//! [`serve_connection`] turns the pure [`Session`](ftp_proto::Session) of `ftp-proto` and the storage of `ftp-fs` into
+//! one future that serves one client. It needs a [`Runtime`]: `ftp-runtime-tokio` and `ftp-runtime-smol` have one each,
+//! and a `Server` for the common case, whose accept loop is [`serve`].
+//!
+//! Nothing here spawns, and nothing is locked while something is awaited. What a session does at one time (reading
+//! commands, writing replies, moving a file, waiting) is polled by one task, so that ABOR is answered while a transfer
+//! stalls: it drops the transfer's future.
+
+#![forbid(unsafe_code)]
+
+mod actions;
+mod connection;
+mod control;
+mod data;
+mod holdings;
+mod hooks;
+mod io;
+mod limits;
+mod list;
+mod log;
+mod outlet;
+mod pump;
+mod runtime;
+mod server;
+mod service;
+mod shutdown;
+pub mod sockets;
+mod task;
+mod wire;
+mod zero_copy;
+
+pub use connection::serve_connection;
+pub use hooks::{Hooks, SessionInfo, Summary};
+pub use limits::{Exceeded, Limits, Maxima, Place};
+pub use runtime::{Addresses, Runtime, Stream};
+pub use server::{Handle, serve};
+pub use service::{Service, ServiceBuilder};
+pub use shutdown::{Stop, Stopping};

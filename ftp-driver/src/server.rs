@@ -1,0 +1,257 @@
+//! The accept loop: listeners, limits, and the graceful stop.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ftp_fs::BoxFuture;
+use ftp_proto::{Instant, Reply, Shutdown};
+use tracing::{debug, info, warn};
+
+use crate::actions::is_of_one_connection;
+use crate::connection::serve_connection;
+use crate::io::{poll_finish_sending, poll_write};
+use crate::limits::{Exceeded, Limits, Place};
+use crate::runtime::{Addresses, Runtime};
+use crate::service::Service;
+use crate::shutdown::{Stop, Stopping};
+
+/// How long no connection is accepted after the system had no descriptor or no memory for one.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long sessions that were told to end now may take to do so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Connections that are accepted before others of the thread have their turn.
+const ACCEPTS_PER_TURN: usize = 32;
+
+/// Steers a server that runs. Clones steer the same one.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    addresses: Vec<SocketAddr>,
+    limits: Limits,
+    stop: Stop,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    service: Service,
+    grace: Duration,
+}
+
+impl Handle {
+    /// A handle for a server that will listen on these addresses.
+    #[must_use]
+    pub fn new(service: &Service, addresses: Vec<SocketAddr>) -> Self {
+        let stop = Stop::new();
+        let state = Mutex::new(State { service: service.stopped_by(&stop), grace: Duration::ZERO });
+        Self(Arc::new(Shared { addresses, limits: Limits::new(), stop, state }))
+    }
+
+    /// Where the server listens, with the ports that the system chose.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.0.addresses
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.0.limits.total()
+    }
+
+    /// Accepts nobody any more, lets running transfers end for as long as `grace`, then ends them too.
+    pub fn shutdown(&self, grace: Duration) {
+        self.state().grace = grace;
+        self.0.stop.ask(Shutdown::Graceful);
+    }
+
+    /// Ends all sessions at once.
+    pub fn shutdown_now(&self) {
+        self.0.stop.ask(Shutdown::Now);
+    }
+
+    /// Serves new connections by another service from now on. Those that stand keep theirs, and are counted on.
+    pub fn set_service(&self, service: &Service) {
+        self.state().service = service.stopped_by(&self.0.stop);
+    }
+
+    fn service(&self) -> Service {
+        self.state().service.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts connections and serves them until the handle says stop and all sessions have ended. Each session is one
+/// future that is given to `spawn`.
+///
+/// The limits of the service apply: who is one too many is told so, and not counted. When the system has no
+/// descriptors left, accepting pauses for a moment and goes on.
+///
+/// # Cancellation
+/// Dropping the future closes the listeners; sessions that were spawned go on.
+pub async fn serve<R, S>(runtime: R, listeners: Vec<R::Listener>, handle: Handle, spawn: S)
+where
+    R: Runtime,
+    S: Fn(BoxFuture<'static, ()>) + Send,
+{
+    let stopping = handle.0.stop.listen();
+    let mut acceptor =
+        Acceptor { runtime: runtime.clone(), listeners, handle: handle.clone(), spawn, stopping, pause: None };
+    poll_fn(|cx| acceptor.poll(cx)).await;
+    drop(acceptor);
+    wait_for_sessions(&runtime, &handle).await;
+}
+
+struct Acceptor<R: Runtime, S> {
+    runtime: R,
+    listeners: Vec<R::Listener>,
+    handle: Handle,
+    spawn: S,
+    stopping: Stopping,
+    pause: Option<Pause<R>>,
+}
+
+struct Pause<R: Runtime> {
+    until: Instant,
+    timer: R::Timer,
+    /// Whether accepting has worked since the last warning: there is one warning per shortage, not one per pause.
+    over: bool,
+}
+
+impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
+    /// Ready when the server is to stop.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.stopping.poll_asked(None, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
+            if self.poll_pause(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let mut accepted = false;
+            for place in 0..self.listeners.len() {
+                accepted |= self.poll_listener(place, cx).is_ready();
+            }
+            if !accepted {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_listener(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<()> {
+        match self.runtime.poll_accept(&self.listeners[place], cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok((stream, peer))) => {
+                self.pause.iter_mut().for_each(|pause| pause.over = true);
+                self.admit(stream, peer, self.handle.0.addresses.get(place).copied(), cx);
+            }
+            Poll::Ready(Err(error)) if is_of_one_connection(&error) => debug!(%error, "a connection was gone"),
+            Poll::Ready(Err(error)) => self.begin_pause(&error),
+        }
+        Poll::Ready(())
+    }
+
+    fn begin_pause(&mut self, error: &io::Error) {
+        if self.pause.as_ref().is_none_or(|pause| pause.over) {
+            warn!(%error, "no connection can be accepted at this moment");
+        }
+        let until = self.runtime.now() + PAUSE;
+        self.pause = Some(Pause { until, timer: self.runtime.timer(until), over: false });
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pause) = &mut self.pause else { return Poll::Ready(()) };
+        while self.runtime.now() < pause.until {
+            if Pin::new(&mut pause.timer).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            pause.timer = self.runtime.timer(pause.until);
+        }
+        Poll::Ready(())
+    }
+
+    fn admit(&self, stream: R::Stream, peer: SocketAddr, listener: Option<SocketAddr>, cx: &mut Context<'_>) {
+        // The socket knows on which of the server's addresses the client came in; a simulation's listener does.
+        let Some(addresses) = Addresses::of(&stream).ok().or_else(|| listener.map(|local| Addresses { local, peer }))
+        else {
+            return;
+        };
+        let service = self.handle.service();
+        match self.handle.0.limits.enter(peer.ip(), service.maxima()) {
+            Ok(place) => self.spawn_session(service, stream, addresses, place),
+            Err(exceeded) => refuse::<R>(&service, stream, addresses, exceeded, cx),
+        }
+    }
+
+    fn spawn_session(&self, service: Service, stream: R::Stream, addresses: Addresses, place: Place) {
+        let session = serve_connection(self.runtime.clone(), service, stream, addresses);
+        (self.spawn)(Box::pin(async move {
+            let _place = place;
+            session.await;
+        }));
+    }
+}
+
+/// Says that there are too many, as far as that goes without waiting, and closes.
+fn refuse<R: Runtime>(
+    service: &Service,
+    mut stream: R::Stream,
+    addresses: Addresses,
+    exceeded: Exceeded,
+    cx: &mut Context<'_>,
+) {
+    let reply = match exceeded {
+        Exceeded::Total => Reply::too_many_connections(),
+        Exceeded::PerAddress => Reply::too_many_connections_from_address(),
+    };
+    info!(peer = %addresses.peer, ?exceeded, "connection refused");
+    service.settings.hooks.refused(&addresses, &reply);
+    let mut bytes = Vec::new();
+    reply.write_to(&mut bytes);
+    // A socket that is just accepted has room for a line; and if not, there is nothing better to do than to close it.
+    let _ = poll_write(&mut stream, cx, &bytes);
+    let _ = poll_finish_sending(&mut stream, cx);
+}
+
+/// Waits for the sessions to end: for the grace that was given, and then for their last words.
+async fn wait_for_sessions<R: Runtime>(runtime: &R, handle: &Handle) {
+    let begun = runtime.now();
+    let mut end_now = None;
+    let mut timer = None;
+    poll_fn(|cx| {
+        loop {
+            if handle.0.stop.poll_idle(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let now = runtime.now();
+            if end_now.is_none() && handle.0.stop.asked() == Some(Shutdown::Now) {
+                end_now = Some(now);
+            }
+            let until = end_now.map_or_else(|| begun + handle.state().grace, |since| since + LAST_WORDS);
+            if now >= until {
+                if end_now.is_some() {
+                    return Poll::Ready(());
+                }
+                handle.0.stop.ask(Shutdown::Now);
+                continue;
+            }
+            let sleeping = timer.insert(runtime.timer(until));
+            if Pin::new(sleeping).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
