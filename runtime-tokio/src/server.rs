@@ -1,0 +1,82 @@
+//! A server on tokio: listeners, and a task for each session.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use ftp_driver::{Handle, Service, serve, sockets};
+
+use crate::TokioRuntime;
+
+/// Listeners and the service behind them, ready to serve.
+#[derive(Debug)]
+#[must_use]
+pub struct Server {
+    runtime: TokioRuntime,
+    listeners: Vec<tokio::net::TcpListener>,
+    handle: Handle,
+}
+
+/// Puts a [`Server`] together.
+#[derive(Debug)]
+#[must_use]
+pub struct ServerBuilder {
+    service: Service,
+    listeners: Vec<TcpListener>,
+}
+
+impl Server {
+    /// A server for this service. It needs at least one address or listener.
+    pub fn builder(service: Service) -> ServerBuilder {
+        ServerBuilder { service, listeners: Vec::new() }
+    }
+
+    /// What steers the server while it serves, and tells its addresses.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until the handle says stop and all sessions have ended.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the listeners; sessions go on in tasks of their own.
+    pub fn serve(self) -> impl Future<Output = ()> + Send + 'static {
+        let Self { runtime, listeners, handle } = self;
+        let tasks = runtime.0.clone();
+        let spawn = move |session| drop(tasks.spawn(session));
+        serve(runtime, listeners, handle, spawn)
+    }
+}
+
+impl ServerBuilder {
+    /// Listens on this address, too; port 0 leaves the port to the system. An IPv6 address takes IPv6 alone.
+    ///
+    /// # Errors
+    /// What the system says: above all, that the address is in use, or not one of this machine.
+    pub fn bind(mut self, address: SocketAddr) -> io::Result<Self> {
+        self.listeners.push(sockets::listen_for_control(address)?);
+        Ok(self)
+    }
+
+    /// Uses a listener that somebody else has made, too.
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// The server, on the runtime that the caller runs in.
+    ///
+    /// # Errors
+    /// What the system says of a listener.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn build(self) -> io::Result<Server> {
+        let runtime = TokioRuntime::current();
+        let addresses = self.listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let listeners =
+            self.listeners.into_iter().map(|listener| runtime.listener(listener)).collect::<io::Result<_>>()?;
+        Ok(Server { handle: Handle::new(&self.service, addresses), runtime, listeners })
+    }
+}
