@@ -1,0 +1,99 @@
+//! A server on smol: listeners, and a task for each session.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use async_executor::Executor;
+use async_io::Async;
+use ftp_driver::{Handle, Service, serve, sockets};
+use ftp_fs::BoxFuture;
+
+use crate::SmolRuntime;
+
+/// Listeners and the service behind them, ready to serve.
+#[derive(Debug)]
+#[must_use]
+pub struct Server {
+    listeners: Vec<Async<TcpListener>>,
+    handle: Handle,
+}
+
+/// Puts a [`Server`] together.
+#[derive(Debug)]
+#[must_use]
+pub struct ServerBuilder {
+    service: Service,
+    listeners: Vec<TcpListener>,
+}
+
+impl Server {
+    /// A server for this service. It needs at least one address or listener.
+    pub fn builder(service: Service) -> ServerBuilder {
+        ServerBuilder { service, listeners: Vec::new() }
+    }
+
+    /// What steers the server while it serves, and tells its addresses.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until the handle says stop and all sessions have ended. The sessions run in the returned future: on
+    /// whatever thread polls it, and on no other.
+    ///
+    /// # Cancellation
+    /// Dropping the future cuts all sessions off.
+    pub fn serve(self) -> impl Future<Output = ()> + Send + 'static {
+        let executor = Arc::new(Executor::new());
+        let serving = self.serve_on(Arc::clone(&executor));
+        async move { executor.run(serving).await }
+    }
+
+    /// The same with sessions as tasks of an executor, which the caller runs on as many threads as it likes.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the listeners; sessions go on in the executor.
+    pub fn serve_on(self, executor: Arc<Executor<'static>>) -> impl Future<Output = ()> + Send + 'static {
+        self.serve_with(move |session| executor.spawn(session).detach())
+    }
+
+    /// The same with sessions as tasks of whatever runs futures.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the listeners.
+    pub fn serve_with(
+        self,
+        spawn: impl Fn(BoxFuture<'static, ()>) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        serve(SmolRuntime, self.listeners, self.handle, spawn)
+    }
+}
+
+impl ServerBuilder {
+    /// Listens on this address, too; port 0 leaves the port to the system. An IPv6 address takes IPv6 alone.
+    ///
+    /// # Errors
+    /// What the system says: above all, that the address is in use, or not one of this machine.
+    pub fn bind(mut self, address: SocketAddr) -> io::Result<Self> {
+        self.listeners.push(sockets::listen_for_control(address)?);
+        Ok(self)
+    }
+
+    /// Uses a listener that somebody else has made, too.
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// The server.
+    ///
+    /// # Errors
+    /// What the system says of a listener.
+    pub fn build(self) -> io::Result<Server> {
+        let addresses = self.listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let listeners = self.listeners.into_iter().map(Async::new).collect::<io::Result<_>>()?;
+        Ok(Server { handle: Handle::new(&self.service, addresses), listeners })
+    }
+}
