@@ -1,0 +1,174 @@
+//! The accounts of the file: `[[user]]` and `[anonymous]`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use ftp_types::{Permissions, Secret, UserName, VirtualPath};
+
+use super::parse;
+use super::section::{Section, Value};
+
+/// `[[user]]`: one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name to log in with.
+    pub name: UserName,
+    /// How to know that it is that user.
+    pub credential: Credential,
+    /// The directory that the user sees as `/`.
+    pub home: PathBuf,
+    /// What the user may do.
+    pub perm: Permissions,
+    /// What the user may do in single directories.
+    pub overrides: Vec<Override>,
+    /// Reply to a login.
+    pub login_message: Option<String>,
+    /// Reply to QUIT.
+    pub quit_message: Option<String>,
+    /// Bytes per second that a transfer may receive; outer none: as `[data]` says; inner none: no limit.
+    pub read_limit: Option<Option<u64>>,
+    /// Bytes per second that a transfer may send.
+    pub write_limit: Option<Option<u64>>,
+}
+
+impl User {
+    /// An account that leaves everything else at its default.
+    #[must_use]
+    pub const fn new(name: UserName, credential: Credential, home: PathBuf, perm: Permissions) -> Self {
+        Self {
+            name,
+            credential,
+            home,
+            perm,
+            overrides: Vec::new(),
+            login_message: None,
+            quit_message: None,
+            read_limit: None,
+            write_limit: None,
+        }
+    }
+}
+
+/// What proves a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The password itself.
+    Password(Secret),
+    /// Its hash as a PHC string.
+    Hash(String),
+}
+
+/// `[[user.override]]`: the permissions of one directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The directory as the user sees it.
+    pub path: VirtualPath,
+    /// What the user may do there.
+    pub perm: Permissions,
+    /// Whether that holds for all that is below, too.
+    pub recursive: bool,
+}
+
+/// `[anonymous]`: the account of everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anonymous {
+    /// The directory that they see as `/`.
+    pub home: PathBuf,
+    /// What they may do.
+    pub perm: Permissions,
+}
+
+/// Reads `[[user]]`. A name can be given once, and `anonymous` not beside `[anonymous]`.
+pub(super) fn users(file: &mut Section<'_>, anonymous: bool) -> Vec<User> {
+    let mut names = BTreeSet::new();
+    if anonymous {
+        names.extend("anonymous".parse());
+    }
+    file.sections("user", |section| user(section, &mut names))
+}
+
+/// Reads `[anonymous]`.
+pub(super) fn anonymous(section: &mut Section<'_>) -> Option<Anonymous> {
+    let home = section.require("home", HOME, parse::directory);
+    let mut perm = Permissions::READ;
+    section.set("perm", &mut perm, parse::permissions);
+    Some(Anonymous { home: home?, perm })
+}
+
+const HOME: &str = "the directory that is shared";
+
+/// Asks for all keys before it gives up on any, so that all errors are found.
+fn user(section: &mut Section<'_>, names: &mut BTreeSet<UserName>) -> Option<User> {
+    let name = section.require("name", "the name to log in with", |value| fresh_name(value, names));
+    let credential = credential(section);
+    let home = section.require("home", HOME, parse::directory);
+    let mut perm = Permissions::READ;
+    section.set("perm", &mut perm, parse::permissions);
+    let login_message = section.get("login_message", parse::string);
+    let quit_message = section.get("quit_message", parse::string);
+    let read_limit = section.get("read_limit", parse::rate);
+    let write_limit = section.get("write_limit", parse::rate);
+    let overrides = overrides(section, home.as_deref());
+    let user = User::new(name?, credential?, home?, perm);
+    Some(User { overrides, login_message, quit_message, read_limit, write_limit, ..user })
+}
+
+fn fresh_name(value: &Value<'_>, names: &mut BTreeSet<UserName>) -> Option<UserName> {
+    let name = parse::user_name(value)?;
+    if !names.insert(name.clone()) {
+        return value.complain(&format!("there is a user {name} already"));
+    }
+    Some(name)
+}
+
+fn credential(section: &mut Section<'_>) -> Option<Credential> {
+    let password = section.value("password");
+    let hash = section.value("password_hash");
+    match (password, hash) {
+        (Some(_), Some(hash)) => hash.complain("password is given as well; a user has one of the two"),
+        (Some(password), None) => {
+            parse::filled_string(&password).map(|password| Credential::Password(Secret::from(&*password)))
+        }
+        (None, Some(hash)) => parse::password_hash(&hash).map(Credential::Hash),
+        (None, None) => {
+            section.complain("password_hash is missing (`ferry hash-password` makes one); or give password");
+            None
+        }
+    }
+}
+
+fn overrides(section: &mut Section<'_>, home: Option<&Path>) -> Vec<Override> {
+    let mut paths = BTreeSet::new();
+    section.sections("override", |section| override_in(section, home, &mut paths))
+}
+
+fn override_in(section: &mut Section<'_>, home: Option<&Path>, paths: &mut BTreeSet<VirtualPath>) -> Option<Override> {
+    let path = section.require("path", "the directory that the permissions are for", |value| {
+        let path = parse::virtual_path(value)?;
+        if !paths.insert(path.clone()) {
+            return value.complain("there is an override for this directory already");
+        }
+        match home.map_or(Ok(()), |home| check_inside(home, &path)) {
+            Ok(()) => Some(path),
+            Err(problem) => value.complain(&problem),
+        }
+    });
+    let perm = section.require("perm", "the permission letters there", parse::permissions);
+    let mut recursive = false;
+    section.set("recursive", &mut recursive, parse::boolean);
+    Some(Override { path: path?, perm: perm?, recursive })
+}
+
+/// The path may go through links, as long as they stay in the home.
+fn check_inside(home: &Path, path: &VirtualPath) -> Result<(), String> {
+    if path.is_root() {
+        return Err("the home itself has its letters in the user's perm".to_owned());
+    }
+    let real = home.join(std::str::from_utf8(path.relative()).unwrap_or_default());
+    let canonical = |path: &Path| path.canonicalize().map_err(|error| format!("{}: {error}", path.display()));
+    crate::values::check_directory(&real).map_err(|error| format!("expected an existing directory: {error}"))?;
+    if !canonical(&real)?.starts_with(canonical(home)?) {
+        return Err(format!("{} leads out of the home", real.display()));
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The sections of the file, key by key.
+
+use super::section::Section;
+use super::{Config, Data, Log, Server, Session, accounts, parse};
+use crate::values::MAX_WORKERS;
+
+/// Reads the whole file. What is missing keeps its default; what is wrong is reported, and keeps it as well.
+pub(super) fn read(file: &mut Section<'_>) -> Config {
+    let mut config = Config::default();
+    file.section("server", |section| server(section, &mut config.server));
+    file.section("session", |section| session(section, &mut config.session));
+    file.section("data", |section| data(section, &mut config.data));
+    file.section("log", |section| log(section, &mut config.log));
+    config.anonymous = file.section("anonymous", accounts::anonymous).flatten();
+    config.users = accounts::users(file, config.anonymous.is_some());
+    for later in ["tls", "system_users", "metrics"] {
+        file.refuse(later);
+    }
+    config
+}
+
+fn server(section: &mut Section<'_>, server: &mut Server) {
+    section.set("listen", &mut server.listen, parse::listen);
+    section.set("runtime", &mut server.runtime, parse::runtime);
+    section.set("workers", &mut server.workers, parse::whole(0..=MAX_WORKERS));
+    section.set("banner", &mut server.banner, parse::string);
+    section.set("max_connections", &mut server.max_connections, parse::count);
+    section.set("max_connections_per_ip", &mut server.max_connections_per_ip, parse::count);
+    section.set("shutdown_grace", &mut server.shutdown_grace, parse::duration);
+    section.set_some("user", &mut server.user, parse::filled_string);
+    section.refuse_unless_empty("listen_implicit_tls");
+    section.refuse_unless_empty("proxy_protocol");
+}
+
+fn session(section: &mut Section<'_>, session: &mut Session) {
+    section.set("idle_timeout", &mut session.idle_timeout, parse::timeout);
+    section.set("login_timeout", &mut session.login_timeout, parse::timeout);
+    section.set("max_login_attempts", &mut session.max_login_attempts, parse::count);
+    section.set("failed_login_delay", &mut session.failed_login_delay, parse::duration);
+    section.set("encoding", &mut session.encoding, parse::charset);
+    section.set("use_gmt_times", &mut session.use_gmt_times, parse::boolean);
+    section.set("use_sendfile", &mut session.use_sendfile, parse::boolean);
+}
+
+fn data(section: &mut Section<'_>, data: &mut Data) {
+    section.set_some("passive_ports", &mut data.passive_ports, parse::port_range);
+    section.set_some("masquerade_address", &mut data.masquerade_address, parse::ipv4);
+    section.set("masquerade_address_map", &mut data.masquerade_address_map, parse::address_map);
+    section.set("permit_foreign_addresses", &mut data.permit_foreign_addresses, parse::boolean);
+    section.set("permit_privileged_ports", &mut data.permit_privileged_ports, parse::boolean);
+    section.set("connect_timeout", &mut data.connect_timeout, parse::timeout);
+    section.set("stall_timeout", &mut data.stall_timeout, parse::timeout);
+    section.set("read_limit", &mut data.read_limit, parse::rate);
+    section.set("write_limit", &mut data.write_limit, parse::rate);
+}
+
+fn log(section: &mut Section<'_>, log: &mut Log) {
+    section.set("format", &mut log.format, parse::log_format);
+    section.set("level", &mut log.level, parse::log_level);
+    section.set_some("transfer_log", &mut log.transfer_log, parse::path);
+    section.set_some("command_log", &mut log.command_log, parse::path);
+}

@@ -1,0 +1,159 @@
+//! The text of a configuration file, places in it, and what is wrong there.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A longer file is not a configuration. The limit keeps `--config /dev/zero` from filling the memory.
+const MAX_LEN: u64 = 4 << 20;
+
+/// Everything that is wrong with a configuration file. Shown with one line for each, `FILE:LINE:COLUMN: message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    file: PathBuf,
+    list: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Problem {
+    /// Line and column; none when the file could not even be read.
+    place: Option<Place>,
+    message: String,
+}
+
+/// Where in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// From 1.
+    line: usize,
+    /// In characters, from 1.
+    column: usize,
+}
+
+impl Problems {
+    fn single(file: &Path, place: Option<Place>, message: String) -> Self {
+        Self { file: file.to_owned(), list: vec![Problem { place, message }] }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Problem { place, message }) in self.list.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:", self.file.display())?;
+            if let Some(Place { line, column }) = place {
+                write!(f, "{line}:{column}:")?;
+            }
+            write!(f, " {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Reads a file as text.
+pub(super) fn read(file: &Path) -> Result<String, Problems> {
+    let fail = |message| Problems::single(file, None, message);
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(|error| fail(format!("cannot be read: {error}")))?;
+    opened.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(|error| fail(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > MAX_LEN {
+        return Err(fail(format!("larger than {MAX_LEN} bytes, which no configuration is")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let place = Cursor::new(&valid).advance_to(valid.len());
+        Problems::single(file, Some(place), "not UTF-8, which TOML has to be".to_owned())
+    })
+}
+
+/// The text while it is read, and what was found wrong so far.
+pub(super) struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+    /// Byte of the text, and what is wrong there.
+    complaints: RefCell<Vec<(usize, String)>>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+        Self { file, text, complaints: RefCell::default() }
+    }
+
+    /// Notes what is wrong at a byte of the text.
+    pub(super) fn complain(&self, at: usize, message: String) {
+        self.complaints.borrow_mut().push((at, message));
+    }
+
+    /// The text at some bytes of it.
+    pub(super) fn slice(&self, span: Range<usize>) -> &'a str {
+        self.text.get(span).unwrap_or_default()
+    }
+
+    /// A path in the file: relative ones are relative to the file's own directory.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.file.parent().unwrap_or_else(|| Path::new("")).join(path)
+    }
+
+    /// The value, if nothing was wrong.
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
+        let mut complaints = self.complaints.into_inner();
+        if complaints.is_empty() {
+            return Ok(value);
+        }
+        complaints.sort();
+        complaints.dedup();
+        let mut cursor = Cursor::new(self.text);
+        let locate = |(at, message)| Problem { place: Some(cursor.advance_to(at)), message };
+        Err(Problems { file: self.file.to_owned(), list: complaints.into_iter().map(locate).collect() })
+    }
+}
+
+/// Walks through a text once, however many places are asked for.
+struct Cursor<'a> {
+    rest: std::str::CharIndices<'a>,
+    place: Place,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { rest: text.char_indices(), place: Place { line: 1, column: 1 } }
+    }
+
+    /// The place of a byte that does not lie before the one asked for last.
+    fn advance_to(&mut self, at: usize) -> Place {
+        while self.rest.offset() < at {
+            match self.rest.next() {
+                Some((_, '\n')) => self.place = Place { line: self.place.line + 1, column: 1 },
+                Some(_) => self.place.column += 1,
+                None => break,
+            }
+        }
+        self.place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str, at: usize) -> (usize, usize) {
+        let Place { line, column } = Cursor::new(text).advance_to(at);
+        (line, column)
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(place("ä = x", 5), (1, 5));
+        assert_eq!(place("a\r\nb", 3), (2, 1));
+        assert_eq!(place("a\n", 2), (2, 1));
+        assert_eq!(place("", 9), (1, 1));
+    }
+}

@@ -1,0 +1,120 @@
+//! Values that the command line and the configuration file have in common, and what is allowed for them.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use encoding_rs::Encoding;
+
+/// More threads than this are a mistake, not a wish.
+pub(crate) const MAX_WORKERS: usize = 1024;
+
+/// The longest time that can be set, in seconds: about thirty years. Far beyond it, arithmetic with times would fail.
+const MAX_SECONDS: f64 = 1e9;
+/// The shortest time that is not zero.
+const MIN_SECONDS: f64 = 1e-3;
+
+/// What [`duration`] takes, in words.
+pub(crate) const DURATION_RULE: &str = "expected seconds: 0, or 0.001 to 1000000000";
+
+/// A time from its seconds.
+///
+/// # Errors
+/// [`DURATION_RULE`] when it is negative, not a number, or out of bounds.
+pub(crate) fn duration(seconds: f64) -> Result<Duration, String> {
+    let fits = seconds == 0.0 || (MIN_SECONDS..=MAX_SECONDS).contains(&seconds);
+    fits.then(|| Duration::try_from_secs_f64(seconds).ok()).flatten().ok_or_else(|| DURATION_RULE.to_owned())
+}
+
+/// A time as text: seconds, perhaps with a fraction.
+///
+/// # Errors
+/// As for [`duration`].
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    duration(text.parse().map_err(|_| DURATION_RULE)?)
+}
+
+/// A time that may be absent: zero means none.
+#[must_use]
+pub(crate) fn unless_zero(time: Duration) -> Option<Duration> {
+    (!time.is_zero()).then_some(time)
+}
+
+/// A range of ports, `60000-65535`, or one port alone.
+///
+/// # Errors
+/// What is allowed.
+pub(crate) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = port(first).and_then(|first| Some(first..=port(last)?));
+    range
+        .filter(|range| !range.is_empty())
+        .ok_or_else(|| "expected FROM-TO or one port, ports being 1 to 65535 and FROM not above TO".to_owned())
+}
+
+/// Digits alone: the standard library would take a plus sign.
+fn port(text: &str) -> Option<u16> {
+    let text = text.trim();
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+/// A charset by any of its labels in the WHATWG encoding standard.
+///
+/// # Errors
+/// What is allowed.
+pub(crate) fn charset(label: &str) -> Result<&'static Encoding, String> {
+    let encoding = Encoding::for_label(label.as_bytes())
+        .ok_or("expected a charset label of the WHATWG encoding standard, such as utf-8, windows-1252 or shift_jis")?;
+    // UTF-16 and the replacement encoding can be read but not written; paths go both ways.
+    if encoding.output_encoding() != encoding {
+        return Err(format!("{} cannot be used for paths, since it does not contain ASCII as it is", encoding.name()));
+    }
+    Ok(encoding)
+}
+
+/// Checks that a directory to share exists.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_directory(path: &Path) -> Result<(), String> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(format!("{} is not a directory", path.display())),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_ranges() {
+        assert_eq!(port_range("60000-65535"), Ok(60000..=65535));
+        assert_eq!(port_range("2000"), Ok(2000..=2000));
+        assert_eq!(port_range("2000 - 2001"), Ok(2000..=2001));
+        for wrong in ["", "-", "0", "0-5", "5-", "-5", "5-4", "1-65536", "a-b", "+5", "1-2-3", "５"] {
+            assert!(port_range(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(unless_zero(Duration::ZERO), None);
+        for wrong in ["-1", "nan", "inf", "1e99", "0.00001", "", "ten"] {
+            assert_eq!(seconds(wrong), Err(DURATION_RULE.to_owned()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn charsets_go_both_ways() {
+        assert_eq!(charset("latin1").unwrap().name(), "windows-1252");
+        assert_eq!(charset("UTF8").unwrap().name(), "UTF-8");
+        for wrong in ["utf-16", "utf-16le", "hz-gb-2312", "klingon", ""] {
+            assert!(charset(wrong).is_err(), "{wrong}");
+        }
+    }
+}

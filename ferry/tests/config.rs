@@ -1,0 +1,359 @@
+//! The configuration file: every key, and every error with its place.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::Duration;
+
+use ferry::cli::RuntimeName;
+use ferry::config::{Anonymous, Config, Credential, LogFormat, LogLevel, Override};
+use tempfile::TempDir;
+
+/// A folder with `home/incoming` in it, and the file `ferry.toml`.
+struct Site(TempDir);
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("home/incoming")).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Vec<String>> {
+        let file = self.path("ferry.toml");
+        fs::write(&file, text).unwrap();
+        let lines = |problems: ferry::config::Problems| {
+            let prefix = format!("{}:", file.display());
+            let relative = problems.to_string().replace(&prefix, "");
+            relative.replace(&format!("{}/", self.0.path().display()), "").lines().map(str::to_owned).collect()
+        };
+        Config::load(&file).map_err(lines)
+    }
+
+    fn good(&self, text: &str) -> Config {
+        self.load(text).unwrap_or_else(|errors| panic!("{errors:#?}"))
+    }
+
+    #[track_caller]
+    fn bad(&self, text: &str, errors: &[&str]) {
+        assert_eq!(self.load(text).expect_err("an error"), errors);
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    assert_eq!(Site::new().good(""), Config::default());
+}
+
+#[test]
+fn server_keys() {
+    let config = Site::new().good(
+        r#"
+        [server]
+        listen = ["127.0.0.1:21", "[::1]:0"]
+        listen_implicit_tls = []
+        runtime = "smol"
+        workers = 3
+        banner = "Ahoy.\nSecond line."
+        max_connections = 7
+        max_connections_per_ip = 2
+        shutdown_grace = 2.5
+        user = "ftp"
+        proxy_protocol = []
+        "#,
+    );
+    let server = config.server;
+    assert_eq!(server.listen, ["127.0.0.1:21".parse().unwrap(), "[::1]:0".parse().unwrap()]);
+    assert_eq!((server.runtime, server.workers), (RuntimeName::Smol, 3));
+    assert_eq!(server.banner, "Ahoy.\nSecond line.");
+    assert_eq!((server.max_connections, server.max_connections_per_ip), (7, 2));
+    assert_eq!(server.shutdown_grace, Duration::from_millis(2500));
+    assert_eq!(server.user.as_deref(), Some("ftp"));
+}
+
+#[test]
+fn session_keys() {
+    let config = Site::new().good(
+        r#"
+        [session]
+        idle_timeout = 0
+        login_timeout = 0.5
+        max_login_attempts = 5
+        failed_login_delay = 0
+        encoding = "latin1"
+        use_gmt_times = false
+        use_sendfile = false
+        "#,
+    );
+    let session = config.session;
+    assert_eq!(session.idle_timeout, None);
+    assert_eq!(session.login_timeout, Some(Duration::from_millis(500)));
+    assert_eq!((session.max_login_attempts, session.failed_login_delay), (5, Duration::ZERO));
+    assert_eq!(session.encoding.name(), "windows-1252");
+    assert!(!session.use_gmt_times && !session.use_sendfile);
+}
+
+#[test]
+fn data_keys() {
+    let config = Site::new().good(
+        r#"
+        [data]
+        passive_ports = "60000-60010"
+        masquerade_address = "203.0.113.7"
+        masquerade_address_map = { "10.0.0.5" = "203.0.113.8", "::ffff:10.0.0.6" = "203.0.113.9" }
+        permit_foreign_addresses = true
+        permit_privileged_ports = true
+        connect_timeout = 1
+        stall_timeout = 2
+        read_limit = 1_000
+        write_limit = 0x10
+        "#,
+    );
+    let data = config.data;
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    assert_eq!(data.passive_ports, Some(60000..=60010));
+    assert_eq!(data.masquerade_address, Some(Ipv4Addr::new(203, 0, 113, 7)));
+    assert_eq!(data.masquerade_address_map[&address("10.0.0.5")], Ipv4Addr::new(203, 0, 113, 8));
+    assert_eq!(data.masquerade_address_map[&address("10.0.0.6")], Ipv4Addr::new(203, 0, 113, 9));
+    assert!(data.permit_foreign_addresses && data.permit_privileged_ports);
+    assert_eq!(
+        (data.connect_timeout, data.stall_timeout),
+        (Some(Duration::from_secs(1)), Some(Duration::from_secs(2)))
+    );
+    assert_eq!((data.read_limit, data.write_limit), (Some(1000), Some(16)));
+}
+
+#[test]
+fn accounts_and_relative_paths() {
+    let site = Site::new();
+    let config = site.good(
+        r#"
+        [[user]]
+        name = "alice"
+        password = "plain"
+        home = "home"
+        perm = "elw"
+        login_message = "Hello."
+        quit_message = "Bye."
+        read_limit = 0
+        write_limit = 5
+        [[user.override]]
+        path = "/incoming/"
+        perm = "elradfmwMT"
+        recursive = true
+        [[user]]
+        name = "bob"
+        password_hash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+        home = "home"
+        [anonymous]
+        home = "home/incoming"
+        "#,
+    );
+    let [alice, bob] = &config.users[..] else { panic!("{:?}", config.users) };
+    assert_eq!((alice.name.as_str(), &alice.home), ("alice", &site.path("home")));
+    assert_eq!(alice.credential, Credential::Password("plain".into()));
+    assert_eq!(alice.perm.to_string(), "elw");
+    assert_eq!((alice.login_message.as_deref(), alice.quit_message.as_deref()), (Some("Hello."), Some("Bye.")));
+    assert_eq!((alice.read_limit, alice.write_limit), (Some(None), Some(Some(5))));
+    let perm = "elradfmwMT".parse().unwrap();
+    assert_eq!(alice.overrides, [Override { path: "/incoming".try_into().unwrap(), perm, recursive: true }]);
+    assert!(matches!(&bob.credential, Credential::Hash(hash) if hash.starts_with("$argon2id$")));
+    assert_eq!((bob.perm.to_string(), bob.read_limit), ("elr".to_owned(), None));
+    let perm = "elr".parse().unwrap();
+    assert_eq!(config.anonymous, Some(Anonymous { home: site.path("home/incoming"), perm }));
+}
+
+#[test]
+fn log_keys() {
+    let site = Site::new();
+    let text = "[log]\nformat = 'json'\nlevel = 'trace'\ntransfer_log = 'x'\ncommand_log = '/y'\n";
+    let log = site.good(text).log;
+    assert_eq!((log.format, log.level), (LogFormat::Json, LogLevel::Trace));
+    assert_eq!(log.transfer_log, Some(site.path("x")));
+    assert_eq!(log.command_log.as_deref(), Some(Path::new("/y")));
+}
+
+#[test]
+fn every_error_is_reported_with_its_place() {
+    Site::new().bad(
+        "[server]\n\
+         listen = ['0.0.0.0:1', 'nonsense', '0.0.0.0:1']\n\
+         workers = 99999999999999999999999999999999999999999999\n\
+         runtime = 'async-std'\n\
+         user = ''\n\
+         [session]\n\
+         idle_timeout = -1\n\
+         login_timeout = nan\n\
+         use_sendfile = 1\n\
+         encoding = 'utf-16'\n\
+         [data]\n\
+         passive_ports = '5-4'\n\
+         masquerade_address_map = { 'é' = '1.2.3.4', '1.2.3.4' = '::1' }\n\
+         [log]\n\
+         level = 'loud'\n",
+        &[
+            "2:24: server.listen: expected \"ADDRESS:PORT\", an IPv6 address in brackets",
+            "2:36: server.listen: this address is in the list already",
+            "3:11: server.workers: expected a whole number from 0 to 1024",
+            "4:11: server.runtime: expected \"tokio\" or \"smol\"",
+            "5:8: server.user: expected a string that is not empty",
+            "7:16: session.idle_timeout: expected seconds: 0, or 0.001 to 1000000000",
+            "8:17: session.login_timeout: expected seconds: 0, or 0.001 to 1000000000",
+            "9:16: session.use_sendfile: expected true or false, found an integer",
+            "10:12: session.encoding: UTF-16LE cannot be used for paths, since it does not contain ASCII as it is",
+            "12:17: data.passive_ports: expected FROM-TO or one port, ports being 1 to 65535 and FROM not above TO",
+            "13:28: data.masquerade_address_map.\"é\": expected an IP address as the key",
+            "13:57: data.masquerade_address_map.\"1.2.3.4\": expected an IPv4 address as a string",
+            "15:9: log.level: expected \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_letter_is_reported_where_it_stands() {
+    let site = Site::new();
+    let anonymous = |perm: &str| format!("[anonymous]\nhome = 'home'\nperm = {perm}\n");
+    let error = |column| format!("3:{column}: anonymous.perm: no such permission letter 'z' (known: elradfmwMT)");
+    site.bad(&anonymous("'elz'"), &[&error(11)]);
+    site.bad(&anonymous("\"zel\""), &[&error(9)]);
+    site.bad(&anonymous("'''elz'''"), &[&error(8)]);
+    site.bad(&anonymous("\"\\u0065z\""), &[&error(8)]);
+}
+
+#[test]
+fn errors_in_accounts() {
+    Site::new().bad(
+        "[[user]]\n\
+         name = 'alice'\n\
+         password = 'x'\n\
+         password_hash = '$argon2id$'\n\
+         home = 'home'\n\
+         [[user.override]]\n\
+         path = '/nowhere'\n\
+         perm = 'e'\n\
+         [[user.override]]\n\
+         path = '/incoming/../incoming'\n\
+         [[user]]\n\
+         name = 'alice'\n\
+         password_hash = 'x'\n\
+         home = 'ferry.toml'\n\
+         [[user]]\n\
+         name = \"a\\nb\"\n\
+         password = ''\n\
+         hme = 'home'\n\
+         [anonymous]\n",
+        &[
+            "4:17: user.password_hash: password is given as well; a user has one of the two",
+            "7:8: user.override.path: expected an existing directory: home/nowhere: No such file or directory (os error 2)",
+            "9:1: user.override: perm is missing: the permission letters there",
+            "10:8: user.override.path: expected a path inside the home that begins with a slash, without \"..\"",
+            "12:8: user.name: there is a user alice already",
+            "13:17: user.password_hash: not a password hash of the form $scheme$parameters$salt$hash",
+            "14:8: user.home: expected an existing directory: ferry.toml is not a directory",
+            "15:1: user: home is missing: the directory that is shared",
+            "16:8: user.name: a user name cannot hold control characters",
+            "17:12: user.password: expected a string that is not empty",
+            "18:1: user.hme: unknown key; [user] can have name, password, password_hash, home, perm, login_message, \
+             quit_message, read_limit, write_limit, override",
+            "19:1: anonymous: home is missing: the directory that is shared",
+        ],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_override_stays_in_the_home() {
+    let site = Site::new();
+    std::os::unix::fs::symlink("incoming", site.path("home/inside")).unwrap();
+    std::os::unix::fs::symlink("../..", site.path("home/outside")).unwrap();
+    let user = |path: &str| {
+        format!("[[user]]\nname = 'a'\npassword = 'x'\nhome = 'home'\n[[user.override]]\nperm = 'e'\npath = '{path}'\n")
+    };
+    site.good(&user("/inside"));
+    site.bad(&user("/outside"), &["7:8: user.override.path: home/outside leads out of the home"]);
+    site.bad(&user("/"), &["7:8: user.override.path: the home itself has its letters in the user's perm"]);
+}
+
+#[test]
+fn what_this_version_does_not_offer_is_refused() {
+    Site::new().bad(
+        "[server]\nproxy_protocol = ['127.0.0.1/32']\nlisten_implicit_tls = ['0.0.0.0:990']\n\
+         [tls]\ncertfile = 'x'\n[system_users]\n[metrics]\nlisten = '127.0.0.1:1'\n",
+        &[
+            "2:1: server.proxy_protocol: not offered by this version of ferry",
+            "3:1: server.listen_implicit_tls: not offered by this version of ferry",
+            "4:2: tls: not offered by this version of ferry",
+            "6:2: system_users: not offered by this version of ferry",
+            "7:2: metrics: not offered by this version of ferry",
+        ],
+    );
+}
+
+#[test]
+fn unknown_keys_and_wrong_types() {
+    Site::new().bad(
+        "x = 1\nserver = 1\n[user]\nname = 'a'\n[session]\n\"a\\nb\" = 1\n[log.format]\n",
+        &[
+            "1:1: x: unknown key; the file can have server, session, data, log, anonymous, user, tls, system_users, metrics",
+            "2:10: server: expected a table, [server], found an integer",
+            "3:1: user: expected tables, [[user]], found a table",
+            "6:1: session.a\\nb: unknown key; [session] can have idle_timeout, login_timeout, max_login_attempts, \
+             failed_login_delay, encoding, use_gmt_times, use_sendfile",
+            "7:1: log.format: expected \"text\" or \"json\", found a table",
+        ],
+    );
+}
+
+#[test]
+fn broken_toml() {
+    let site = Site::new();
+    // The texts are the parser's own.
+    let places = |text: &str| -> Vec<String> {
+        let errors = site.load(text).unwrap_err();
+        errors.iter().map(|error| error.split(": ").next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(places("ä = 1\n"), ["1:1"]);
+    assert_eq!(places("[server]\nworkers = 1\nworkers = 2\nbanner = 'é' runtime = 1\n"), ["3:1", "4:14"]);
+    let errors = site.load(&"[".repeat(100_000)).unwrap_err();
+    assert!(!errors.is_empty());
+}
+
+#[test]
+fn text_that_is_not_utf_8() {
+    let site = Site::new();
+    let file = site.path("binary.toml");
+    fs::write(&file, b"a = 1\nb = '\xc3\xa4\xff'").unwrap();
+    let problems = Config::load(&file).unwrap_err().to_string();
+    assert_eq!(problems, format!("{}:2:7: not UTF-8, which TOML has to be", file.display()));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_has_no_place() {
+    let site = Site::new();
+    let file = site.path("nowhere.toml");
+    let problems = Config::load(&file).unwrap_err().to_string();
+    assert!(problems.starts_with(&format!("{}: cannot be read: ", file.display())), "{problems}");
+}
+
+#[test]
+fn the_example_is_good_and_has_every_key() {
+    let site = Site::new();
+    let home = site.path("home").display().to_string();
+    let example = include_str!("../ferry.example.toml").replace("/srv/alice", &home).replace("/srv/public", &home);
+    let config = site.good(&example);
+    assert_eq!((config.users.len(), config.anonymous.is_some()), (1, true));
+    assert_eq!((&config.session, config.server.listen.len()), (&Config::default().session, 2));
+    // With every commented key in force, nothing is left to complain of but what is not offered.
+    let commented = |line: &str| match line.strip_prefix('#') {
+        Some(key) if key.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => key.to_owned(),
+        _ => line.to_owned(),
+    };
+    let everything: Vec<String> = example.lines().map(commented).collect();
+    let errors = site.load(&everything.join("\n")).unwrap_err();
+    let names: Vec<&str> = errors.iter().filter_map(|error| error.split(": ").nth(1)).collect();
+    assert_eq!(names, ["tls", "system_users", "metrics"], "{errors:#?}");
+}
