@@ -1,0 +1,119 @@
+//! The log files, filled from the sessions' events.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ftp_driver::{Hooks, SessionInfo};
+use ftp_proto::Event;
+use ftp_types::UnixTime;
+
+use super::{Sink, commands, transfers};
+use crate::config;
+use crate::zone::LocalZone;
+
+/// The log files that the configuration asks for. Clones write to the same files.
+#[derive(Clone, Debug, Default)]
+pub struct Journals {
+    transfers: Option<Journal>,
+    commands: Option<Journal>,
+}
+
+#[derive(Clone, Debug)]
+struct Journal {
+    path: Arc<Path>,
+    sink: Sink,
+}
+
+/// A log file that cannot be opened.
+#[derive(Debug)]
+pub struct JournalError {
+    key: &'static str,
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "log.{}: cannot open {}: {}", self.key, self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for JournalError {}
+
+impl Journals {
+    /// Opens the files.
+    ///
+    /// # Errors
+    /// The first that cannot be opened.
+    pub fn open(log: &config::Log) -> Result<Self, JournalError> {
+        Self::default().reopen(log)
+    }
+
+    /// Opens the files that are new, and anew those that these journals have already: they may have been moved away.
+    ///
+    /// # Errors
+    /// The first new one that cannot be opened. The others go on as they were.
+    pub fn reopen(&self, log: &config::Log) -> Result<Self, JournalError> {
+        let transfers = Journal::reopen(self.transfers.as_ref(), "transfer_log", log.transfer_log.as_deref())?;
+        let commands = Journal::reopen(self.commands.as_ref(), "command_log", log.command_log.as_deref())?;
+        Ok(Self { transfers, commands })
+    }
+
+    /// Whether the driver has to tell about commands.
+    #[must_use]
+    pub const fn want_commands(&self) -> bool {
+        self.commands.is_some()
+    }
+
+    /// Waits until everything is written, for a bounded time.
+    pub fn flush(&self) {
+        self.transfers.iter().chain(&self.commands).for_each(|journal| journal.sink.flush());
+    }
+
+    /// The watcher of sessions that fills the files. Times of transfers are local, as in all such logs.
+    #[must_use]
+    pub fn hooks(&self, zone: LocalZone) -> impl Hooks + use<> {
+        JournalHooks { journals: self.clone(), zone }
+    }
+}
+
+impl Journal {
+    fn reopen(old: Option<&Self>, key: &'static str, path: Option<&Path>) -> Result<Option<Self>, JournalError> {
+        let Some(path) = path else { return Ok(None) };
+        if let Some(old) = old.filter(|old| *old.path == *path) {
+            old.sink.reopen();
+            return Ok(Some(old.clone()));
+        }
+        let sink = Sink::append(path).map_err(|error| JournalError { key, path: path.to_owned(), error })?;
+        Ok(Some(Self { path: path.into(), sink }))
+    }
+}
+
+struct JournalHooks {
+    journals: Journals,
+    zone: LocalZone,
+}
+
+impl Hooks for JournalHooks {
+    fn event(&self, session: &SessionInfo, event: &Event) {
+        let peer = session.addresses.peer;
+        match (event, &self.journals) {
+            (Event::Transferred(report), Journals { transfers: Some(journal), .. }) => {
+                journal.sink.write_line(transfers::line(report, peer.ip(), now(), &self.zone).into_bytes());
+            }
+            (Event::Command(command), Journals { commands: Some(journal), .. }) => {
+                let line = commands::line(now(), peer, session.id, session.user.as_ref(), command);
+                journal.sink.write_line(line.into_bytes());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
