@@ -1,0 +1,26 @@
+//! Ferry as a program: command line, configuration, logs, signals, privileges. What it serves with are the crates
+//! beside it.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+mod control;
+pub mod encoding;
+pub mod listeners;
+pub mod logging;
+#[cfg(unix)]
+pub mod privileges;
+mod runtimes;
+pub mod serve;
+pub mod service;
+pub mod settings;
+pub mod signals;
+mod values;
+pub mod zone;
+
+/// Exit status when it cannot serve.
+const CANNOT: u8 = 1;
+/// Exit status of bad usage and bad configuration.
+const USAGE: u8 = 2;

@@ -1,0 +1,51 @@
+//! The two runtimes, each with so many worker threads.
+
+use std::future::pending;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use async_executor::Executor;
+use ftp_driver::{Handle, Service};
+
+/// Serves on tokio. `start` is called once connections are accepted.
+pub(crate) fn tokio(
+    workers: usize,
+    service: Service,
+    listeners: Vec<TcpListener>,
+    start: impl FnOnce(Handle) -> io::Result<()>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    let served = runtime.block_on(async {
+        let builder = ftp_runtime_tokio::Server::builder(service);
+        let server = listeners.into_iter().fold(builder, |builder, listener| builder.listener(listener)).build()?;
+        start(server.handle())?;
+        server.serve().await;
+        Ok(())
+    });
+    // A disk that hangs is to hold up the end no more than it holds up the sessions.
+    runtime.shutdown_background();
+    served
+}
+
+/// Serves on smol: this thread and others run one executor.
+pub(crate) fn smol(
+    workers: usize,
+    service: Service,
+    listeners: Vec<TcpListener>,
+    start: impl FnOnce(Handle) -> io::Result<()>,
+) -> io::Result<()> {
+    let builder = ftp_runtime_smol::Server::builder(service);
+    let server = listeners.into_iter().fold(builder, |builder, listener| builder.listener(listener)).build()?;
+    let executor = Arc::new(Executor::new());
+    for _ in 1..workers {
+        let executor = Arc::clone(&executor);
+        let work = move || async_io::block_on(executor.run(pending::<()>()));
+        thread::Builder::new().name("worker".to_owned()).spawn(work)?;
+    }
+    start(server.handle())?;
+    let serving = server.serve_on(Arc::clone(&executor));
+    async_io::block_on(executor.run(serving));
+    Ok(())
+}

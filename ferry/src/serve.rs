@@ -1,0 +1,160 @@
+//! Serving: from the flags to the end of the process.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ftp_driver::{Handle, Service, sockets};
+use tracing::{info, warn};
+
+use crate::cli::{Flags, RuntimeName};
+use crate::config::Config;
+use crate::control::Control;
+use crate::listeners::{self, Bound};
+use crate::logging::{Journals, Log};
+use crate::runtimes;
+use crate::settings::{self, SettingsError};
+use crate::signals::Signals;
+use crate::{CANNOT, USAGE, service};
+
+/// Why there is no server, or none any more.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub status: u8,
+    message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Failure {
+    /// The environment does not let it serve.
+    pub(crate) fn cannot(error: impl fmt::Display) -> Self {
+        Self { status: CANNOT, message: format!("ferry: {error}") }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let message = match error {
+            // These lines begin with file and place, for editors that jump there.
+            SettingsError::File(problems) => problems.to_string(),
+            other => format!("ferry: {other}"),
+        };
+        Self { status: USAGE, message }
+    }
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// [`Failure`], with the exit status and what to tell the operator.
+pub fn serve(flags: &Flags) -> Result<(), Failure> {
+    let config = settings::load(flags)?;
+    let limit = raise_open_files();
+    // In this order: root may be needed to bind and is not wanted for anything after it. There are no threads yet.
+    let bound = listeners::bind(&config.server.listen, sockets::listen_for_control).map_err(Failure::cannot)?;
+    become_user(&config)?;
+    let log = Log::start(config.log.format, config.log.level).map_err(Failure::cannot)?;
+    let log = Arc::new(log);
+    let result = serve_logging(flags, config, bound, &log, limit);
+    log.flush();
+    result
+}
+
+fn serve_logging(
+    flags: &Flags,
+    config: Config,
+    bound: Bound,
+    log: &Arc<Log>,
+    limit: Result<(), String>,
+) -> Result<(), Failure> {
+    limit.unwrap_or_else(|error| warn!(%error, "the limit of open files stays as it is"));
+    bound.left_out.iter().for_each(|address| warn!(%address, "not listening there: this machine has no IPv6"));
+    let journals = Journals::open(&config.log).map_err(Failure::cannot)?;
+    let service = service::build(&config, &journals).map_err(Failure::cannot)?;
+    let journals = Arc::new(Mutex::new(journals));
+    let signals = Signals::catch().map_err(Failure::cannot)?;
+    let (runtime, workers) = (config.server.runtime, workers(&config));
+    describe(&config, &bound);
+    let start = |handle: Handle| {
+        announce(handle.local_addrs());
+        let mut control = Control::new(flags.clone(), config, Arc::clone(&journals), Arc::clone(log), handle);
+        signals.handle(move |signal| control.react(signal))
+    };
+    let served = run(runtime, workers, service, bound, start).map_err(Failure::cannot);
+    journals.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    served
+}
+
+/// Serves until all is over. `start` is called as soon as connections are accepted.
+fn run(
+    runtime: RuntimeName,
+    workers: usize,
+    service: Service,
+    bound: Bound,
+    start: impl FnOnce(Handle) -> io::Result<()>,
+) -> io::Result<()> {
+    match runtime {
+        RuntimeName::Tokio => runtimes::tokio(workers, service, bound.listeners, start),
+        RuntimeName::Smol => runtimes::smol(workers, service, bound.listeners, start),
+    }
+}
+
+fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}
+
+/// The ready lines, which other programs wait for. Whoever started us may have closed the pipe; that ends nothing.
+fn announce(addresses: &[SocketAddr]) {
+    let mut stdout = io::stdout().lock();
+    let lines = addresses.iter().try_for_each(|address| writeln!(stdout, "listening on ftp://{address}"));
+    let _ = lines.and_then(|()| stdout.flush());
+}
+
+fn describe(config: &Config, bound: &Bound) {
+    service::describe(config).iter().for_each(|line| info!("{line}"));
+    if let Some(address) = bound.listeners.first().and_then(|listener| listener.local_addr().ok()) {
+        info!("connect with: curl ftp://{}/", reachable(address));
+    }
+}
+
+/// An address that works from this machine.
+fn reachable(address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => format!("localhost:{}", address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => format!("localhost:{}", address.port()),
+        _ => address.to_string(),
+    }
+}
+
+#[cfg(unix)]
+fn raise_open_files() -> Result<(), String> {
+    crate::privileges::raise_open_files().map(drop).map_err(|error| error.to_string())
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() -> Result<(), String> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn become_user(config: &Config) -> Result<(), Failure> {
+    config.server.user.as_deref().map_or(Ok(()), crate::privileges::become_user).map_err(Failure::cannot)
+}
+
+#[cfg(not(unix))]
+fn become_user(config: &Config) -> Result<(), Failure> {
+    match config.server.user {
+        Some(_) => Err(Failure::cannot("server.user: only Unix has users to change to")),
+        None => Ok(()),
+    }
+}

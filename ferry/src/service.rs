@@ -1,0 +1,140 @@
+//! From the configuration to the service that the sessions share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ftp_driver::Service;
+use ftp_fs::{Credential, NewUser, Override, UserError, VirtualUsers, Warning};
+use ftp_proto::PathCodec;
+use ftp_types::{Permissions, UserName};
+use tracing::warn;
+
+use crate::config::{self, Config, LogLevel, User};
+use crate::encoding::Charset;
+use crate::logging::Journals;
+use crate::zone::LocalZone;
+
+/// An account that cannot be offered: its home cannot be opened, say.
+#[derive(Debug)]
+pub struct AccountError {
+    account: String,
+    error: UserError,
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "user {}: {}", self.account, self.error)
+    }
+}
+
+impl std::error::Error for AccountError {}
+
+/// Makes the service. Opens the homes of all accounts, and warns of what an operator may not have meant.
+///
+/// # Errors
+/// The first account that cannot be offered.
+pub fn build(config: &Config, journals: &Journals) -> Result<Service, AccountError> {
+    let Config { server, session, data, .. } = config;
+    let zone = LocalZone::of_system();
+    let mut builder = Service::builder(accounts(config)?)
+        .config(protocol(config, journals))
+        .max_connections(server.max_connections as usize)
+        .max_connections_per_ip(server.max_connections_per_ip as usize)
+        .read_limit(data.read_limit.unwrap_or(0))
+        .write_limit(data.write_limit.unwrap_or(0))
+        .use_sendfile(session.use_sendfile)
+        .hooks(journals.hooks(zone.clone()));
+    if let Some(ports) = &data.passive_ports {
+        builder = builder.passive_ports(ports.clone());
+    }
+    if !session.use_gmt_times {
+        builder = builder.time_zone(Arc::new(zone));
+    }
+    Ok(builder.build())
+}
+
+fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
+    let Config { server, session, data, log, .. } = config;
+    let mut protocol = ftp_proto::Config::default();
+    protocol.banner.clone_from(&server.banner);
+    protocol.idle_timeout = session.idle_timeout;
+    protocol.login_timeout = session.login_timeout;
+    protocol.connect_timeout = data.connect_timeout;
+    protocol.stall_timeout = data.stall_timeout;
+    protocol.max_login_attempts = session.max_login_attempts;
+    protocol.failed_login_delay = session.failed_login_delay;
+    protocol.permit_foreign_addresses = data.permit_foreign_addresses;
+    protocol.permit_privileged_ports = data.permit_privileged_ports;
+    protocol.masquerade_address = data.masquerade_address;
+    protocol.masquerade_address_map.clone_from(&data.masquerade_address_map);
+    protocol.codec = Charset::new(session.encoding).map(|charset| Arc::new(charset) as Arc<dyn PathCodec>);
+    protocol.report_commands = journals.want_commands() || log.level >= LogLevel::Debug;
+    protocol
+}
+
+fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
+    let accounts = VirtualUsers::new();
+    for user in &config.users {
+        add(&accounts, user).map_err(|error| AccountError { account: user.name.to_string(), error })?;
+    }
+    if let Some(anonymous) = &config.anonymous {
+        let home = anonymous.home.as_path();
+        let added = accounts.add_anonymous(home, anonymous.perm);
+        match added.map_err(|error| AccountError { account: "anonymous".to_owned(), error })? {
+            Some(Warning::AnonymousMayWrite) => warn!(home = %home.display(), "anybody may change and add files"),
+            Some(warning) => warn!(home = %home.display(), "{warning}"),
+            None => {}
+        }
+    }
+    if config.users.is_empty() && config.anonymous.is_none() {
+        warn!("nobody can log in: the configuration has neither [[user]] nor [anonymous]");
+    }
+    Ok(accounts)
+}
+
+fn add(accounts: &VirtualUsers, user: &User) -> Result<(), UserError> {
+    let credential = match &user.credential {
+        config::Credential::Password(password) => Credential::Plain(password.clone()),
+        config::Credential::Hash(hash) => Credential::Hash(hash.clone()),
+    };
+    let message = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
+    // To the account, zero is "no limit", and none "as the server".
+    let limit = |own: Option<Option<u64>>| own.map(Option::unwrap_or_default);
+    let account = NewUser::new(user.name.clone(), credential, user.home.as_path())
+        .permissions(user.perm)
+        .messages(message(&user.login_message, LOGIN_MESSAGE), message(&user.quit_message, QUIT_MESSAGE))
+        .limits(limit(user.read_limit), limit(user.write_limit));
+    warn_of(&user.name, accounts.add(account)?);
+    for config::Override { path, perm, recursive } in &user.overrides {
+        let rule = Override { path: path.clone(), permissions: *perm, recursive: *recursive };
+        warn_of(&user.name, accounts.override_permissions(&user.name, rule)?);
+    }
+    Ok(())
+}
+
+fn warn_of(user: &UserName, warning: Option<Warning>) {
+    if let Some(warning) = warning {
+        warn!(%user, "{warning}");
+    }
+}
+
+/// What the operator of a fresh server wants to know: who can do what, and how to get there.
+#[must_use]
+pub fn describe(config: &Config) -> Vec<String> {
+    let access = |perm: Permissions| {
+        if perm.intersects(Permissions::WRITE) { "with write access" } else { "read-only" }
+    };
+    let mut lines = Vec::new();
+    if let Some(anonymous) = &config.anonymous {
+        lines.push(format!("sharing {}, anonymous, {}", anonymous.home.display(), access(anonymous.perm)));
+    }
+    match &config.users[..] {
+        [] => {}
+        [user] => lines.push(format!("sharing {}, user {}, {}", user.home.display(), user.name, access(user.perm))),
+        users => lines.push(format!("{} users", users.len())),
+    }
+    lines
+}
+
+const LOGIN_MESSAGE: &str = "Login successful.";
+const QUIT_MESSAGE: &str = "Goodbye.";
