@@ -8,7 +8,7 @@
 mod server;
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -20,7 +20,7 @@ use ftp_fs::Unblock;
 use ftp_proto::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, Socket};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
+use tokio::io::{AsyncWrite as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -159,11 +159,18 @@ impl Stream for TokioStream {
     }
 }
 
+/// tokio's own `poll_read` takes a short read for a sign that nothing more is there. In front of urgent data (Telnet's
+/// Synch, sent with ABOR) reads are short as well, and what follows would wait for the next packet.
 impl AsyncRead for TokioStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let socket = SockRef::from(&self.0);
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_io(Interest::READABLE, || (&*socket).read(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
     }
 }
 
