@@ -1,0 +1,141 @@
+//! Who may connect: limits, strangers at passive ports, the range of these ports.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::client::{Client, reset};
+use crate::on_both;
+use crate::server::{Start, in_memory};
+
+on_both! {
+    one_too_many_is_told_so_and_not_counted,
+    the_limit_of_an_address_is_its_own,
+    a_stranger_at_the_passive_port_gets_nothing,
+    the_passive_port_survives_a_connection_that_is_reset,
+    passive_ports_come_from_the_range_alone,
+    hundreds_of_passive_commands_keep_one_listener,
+    a_lost_control_connection_gives_its_place_back,
+}
+
+fn one_too_many_is_told_so_and_not_counted(start: Start) {
+    let server = start(in_memory().max_connections(2).build());
+    let (mut first, _second) = (server.client(), server.client());
+    for _ in 0..5 {
+        let mut refused = Client::open(server.address());
+        refused.expect(421);
+        refused.expect_end();
+    }
+    first.command("QUIT", 221);
+    first.expect_end();
+    drop(first);
+    wait_until(|| server.handle.connections() == 1);
+    server.logged_in().command("NOOP", 200);
+}
+
+fn the_limit_of_an_address_is_its_own(start: Start) {
+    let server = start(in_memory().max_connections_per_ip(1).build());
+    let _first = server.client();
+    Client::open(server.address()).expect(421);
+    let mut other = Client { control: std::io::BufReader::new(connect_from([127, 0, 0, 2], server.address())) };
+    other.expect(220);
+}
+
+fn a_stranger_at_the_passive_port_gets_nothing(start: Start) {
+    let server = start(in_memory().build());
+    let mut client = server.logged_in();
+    client.upload("STOR file", b"content");
+    let address = client.passive_address();
+    let mut stranger = connect_from([127, 0, 0, 2], address);
+    let _ = stranger.write_all(b"not from here");
+    let mut data = TcpStream::connect(address).unwrap();
+    client.begin("RETR file");
+    let mut content = String::new();
+    data.read_to_string(&mut content).unwrap();
+    drop(data);
+    client.expect(226);
+    assert_eq!(content, "content");
+    let mut nothing = Vec::new();
+    let _ = stranger.read_to_end(&mut nothing);
+    assert_eq!(nothing, b"");
+}
+
+fn the_passive_port_survives_a_connection_that_is_reset(start: Start) {
+    let server = start(in_memory().build());
+    let mut client = server.logged_in();
+    let address = client.passive_address();
+    reset(connect_from([127, 0, 0, 2], address));
+    let mut data = TcpStream::connect(address).unwrap();
+    client.begin("STOR file");
+    data.write_all(b"content").unwrap();
+    drop(data);
+    client.expect(226);
+}
+
+fn passive_ports_come_from_the_range_alone(start: Start) {
+    let (first, last) = free_range();
+    let server = start(in_memory().passive_ports(first..=last).build());
+    let mut clients: Vec<Client> = (first..=last).map(|_| server.logged_in()).collect();
+    for client in &mut clients {
+        let port = client.passive_address().port();
+        assert!((first..=last).contains(&port), "{port}");
+    }
+    // All of them are taken; the next one is told, and has luck when one is free again.
+    let mut late = server.logged_in();
+    late.send("EPSV\r\n");
+    assert!(late.reply().starts_with('4'));
+    let mut left = clients.pop().unwrap();
+    left.command("QUIT", 221);
+    left.expect_end();
+    late.passive_address();
+}
+
+fn hundreds_of_passive_commands_keep_one_listener(start: Start) {
+    let (first, last) = free_range();
+    let server = start(in_memory().passive_ports(first..=last).build());
+    let mut client = server.logged_in();
+    for _ in 0..300 {
+        client.passive_address();
+    }
+    assert_eq!(client.download("NLST"), b"");
+}
+
+fn a_lost_control_connection_gives_its_place_back(start: Start) {
+    let server = start(in_memory().build());
+    for _ in 0..20 {
+        let mut client = server.logged_in();
+        let data = client.passive();
+        client.begin("STOR file");
+        reset(client.control.into_inner());
+        drop(data);
+    }
+    wait_until(|| server.handle.connections() == 0);
+}
+
+/// A few ports in a row that nothing uses. They are found by asking for one and looking at its neighbours.
+fn free_range() -> (u16, u16) {
+    loop {
+        let asked = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let first = asked.local_addr().unwrap().port();
+        let neighbour = |offset| std::net::TcpListener::bind(("127.0.0.1", first.saturating_add(offset)));
+        if first < 65_500 && neighbour(1).is_ok() && neighbour(2).is_ok() {
+            return (first, first + 2);
+        }
+    }
+}
+
+fn connect_from(local: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((local, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !condition() {
+        assert!(began.elapsed().as_secs() < 20, "it never came to that");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,21 @@
+//! Sessions over real sockets of the loopback interface, the same on tokio and on smol.
+
+mod abort;
+mod client;
+mod connections;
+mod server;
+mod stop;
+mod transfers;
+
+/// Makes each function a test on both runtimes. It gets a function that starts a server.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod on_tokio {
+            $(#[test] fn $name() { super::$name(crate::server::on_tokio); })*
+        }
+        mod on_smol {
+            $(#[test] fn $name() { super::$name(crate::server::on_smol); })*
+        }
+    };
+}
+pub(crate) use on_both;

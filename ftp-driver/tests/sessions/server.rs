@@ -1,0 +1,94 @@
+//! A server in a thread of its own, stopped when dropped.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ftp_driver::{Handle, Service, ServiceBuilder};
+use ftp_fs::{Credential, MemoryFs, NewUser, Storage, VirtualUsers};
+use ftp_types::{Permissions, Secret};
+
+use crate::client::Client;
+
+/// Starts a server on one of the runtimes.
+pub(crate) type Start = fn(Service) -> Server;
+
+pub(crate) struct Server {
+    pub(crate) handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A user `alice` with the password `secret`, who may do everything in this storage.
+pub(crate) fn service(storage: Storage) -> ServiceBuilder {
+    let users = VirtualUsers::new();
+    let alice = NewUser::new("alice".parse().unwrap(), Credential::Plain(Secret::new(b"secret")), storage);
+    users.add(alice.permissions(Permissions::ALL)).map(drop).unwrap();
+    Service::builder(users)
+}
+
+/// The same in memory.
+pub(crate) fn in_memory() -> ServiceBuilder {
+    service(Storage::blocking(MemoryFs::new()))
+}
+
+pub(crate) fn on_tokio(service: Service) -> Server {
+    Server::start(move |tell| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = ftp_runtime_tokio::Server::builder(service).bind(any_port()).unwrap().build().unwrap();
+            tell.send(server.handle()).unwrap();
+            server.serve().await;
+        });
+        runtime.shutdown_timeout(Duration::from_secs(5));
+    })
+}
+
+pub(crate) fn on_smol(service: Service) -> Server {
+    Server::start(move |tell| {
+        let server = ftp_runtime_smol::Server::builder(service).bind(any_port()).unwrap().build().unwrap();
+        tell.send(server.handle()).unwrap();
+        async_io::block_on(server.serve());
+    })
+}
+
+impl Server {
+    fn start(run: impl FnOnce(mpsc::Sender<Handle>) + Send + 'static) -> Self {
+        let (tell, told) = mpsc::channel();
+        let thread = thread::spawn(move || run(tell));
+        Self { handle: told.recv().unwrap(), thread: Some(thread) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.handle.local_addrs()[0]
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    pub(crate) fn logged_in(&self) -> Client {
+        let mut client = self.client();
+        client.login();
+        client
+    }
+
+    /// Waits for the server's own end.
+    pub(crate) fn join(&mut self) {
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.shutdown_now();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "the server panicked");
+        }
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
