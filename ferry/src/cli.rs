@@ -22,6 +22,7 @@ use crate::values;
     about = "Ferry, an FTP server",
     long_about = "Ferry, an FTP server.\n\n\
         With no option at all it shares the current directory, anonymous and read-only, on port 2121 of all interfaces.",
+    after_long_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -92,7 +93,7 @@ pub struct Flags {
     /// One named user in place of anonymous; needs a password
     #[arg(short, long, value_name = "NAME", value_parser = account_name, help_heading = "Sharing")]
     pub username: Option<UserName>,
-    /// Password of that user
+    /// Password of that user; FERRY_PASSWORD in the environment keeps it out of the list of processes
     // That the other is given with one is checked after parsing: the variable alone means nothing.
     #[arg(
         short = 'P', long, value_name = "PASSWORD", env = "FERRY_PASSWORD", hide_env_values = true,
@@ -157,15 +158,22 @@ pub struct Flags {
 
 /// An async runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum RuntimeName {
-    /// <https://docs.rs/tokio>
     #[default]
-    #[value(help = "")]
     Tokio,
-    /// <https://docs.rs/smol>
-    #[value(help = "")]
     Smol,
 }
+
+const AFTER_HELP: &str = "\
+Standard output gets one line for each listener once it accepts, \"listening on ftp://ADDRESS:PORT\". The log goes to \
+standard error.
+
+SIGTERM and SIGINT end the server: running transfers may finish within server.shutdown_grace seconds, a second signal \
+cuts them off. SIGHUP reads the configuration again and reopens the log files; what is wrong is reported and changes \
+nothing.
+
+Exit status: 0 after a clean stop, 1 when it cannot serve, 2 on bad usage or bad configuration.";
 
 /// Parses the program's arguments; help, version and usage errors end the process as clap does it: errors with 2.
 #[must_use]
