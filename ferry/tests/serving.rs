@@ -1,0 +1,319 @@
+//! A running server: how it starts, what it logs, how it stops. Its signals are those of Unix.
+#![cfg(unix)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use common::{Client, RUNTIMES, Server, Site, ferry};
+use nix::sys::signal::Signal;
+
+#[test]
+fn without_flags_it_shares_the_current_directory() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        site.write("home/file", "content");
+        let mut command = ferry();
+        command.args(["-p", "0", "--runtime", runtime]).current_dir(site.path("home"));
+        let mut server = Server::start(command);
+        assert!(server.address.is_ipv4() && server.address.ip().is_unspecified());
+        if TcpListener::bind("[::1]:0").is_ok() {
+            // One port for both.
+            assert_eq!(server.ready_line(), format!("listening on ftp://[::]:{}", server.address.port()));
+            let mut client = Client::connect(([0, 0, 0, 0, 0, 0, 0, 1], server.address.port()).into());
+            client.login("ftp", "");
+            assert_eq!(client.retrieve("RETR file"), b"content");
+        }
+        let mut client = Client::connect(([127, 0, 0, 1], server.address.port()).into());
+        assert_eq!(client.greeting, concat!("220 Ferry ", env!("CARGO_PKG_VERSION"), " ready."));
+        client.login("anonymous", "");
+        assert_eq!(client.retrieve("RETR file"), b"content");
+        assert!(client.command("STOR other").starts_with("550"));
+        assert!(client.command("DELE file").starts_with("550"));
+        server.wait_for("anonymous, read-only");
+        server.stop();
+    }
+}
+
+#[test]
+fn write_access_for_everybody_is_warned_of() {
+    let site = Site::new();
+    let server = site.serve(&["-w"]);
+    server.wait_for("anybody may change");
+    server.login("ftp", "").store("STOR new", b"x");
+    assert_eq!(site.read("home/new"), "x");
+}
+
+#[test]
+fn a_named_user_by_flag_and_environment() {
+    let site = Site::new();
+    let mut command = ferry();
+    command.args(["-i", "127.0.0.1", "-p", "0", "-u", "alice", "--workers", "1", "-d"]).arg(site.path("home"));
+    command.env("FERRY_PASSWORD", "wonderland");
+    let server = Server::start(command);
+    server.login("alice", "wonderland");
+    let mut client = server.client();
+    client.command("USER anonymous");
+    assert!(client.command("PASS x").starts_with("530"));
+}
+
+#[test]
+fn it_stops_when_told() {
+    for runtime in RUNTIMES {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let mut server = Site::new().serve(&["--runtime", runtime]);
+            let mut idle = server.login("ftp", "");
+            server.signal(signal);
+            let (status, log) = server.wait();
+            assert_eq!(status.code(), Some(0), "{log:#?}");
+            assert!(idle.reply().starts_with("421"));
+        }
+    }
+}
+
+#[test]
+fn a_running_upload_ends_well_before_the_server_does() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let mut server = site.serve(&["-w", "--runtime", runtime]);
+        let mut client = server.login("ftp", "");
+        let mut data = client.transfer("STOR file");
+        data.write_all(b"first ").unwrap();
+        server.signal(Signal::SIGTERM);
+        server.wait_for("stopping");
+        data.write_all(b"second").unwrap();
+        data.shutdown(Shutdown::Both).unwrap();
+        assert!(client.reply().starts_with("226"));
+        let (status, log) = server.wait();
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert_eq!(site.read("home/file"), "first second");
+        assert!(TcpStream::connect(server.address).is_err());
+    }
+}
+
+#[test]
+fn the_grace_has_an_end() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let text = "[server]\nshutdown_grace = 0.05\n[anonymous]\nhome = 'home'\nperm = 'elw'\n";
+        let mut server = site.serve_file(text, &["--runtime", runtime]);
+        let mut client = server.login("ftp", "");
+        let _stalled = client.transfer("STOR file");
+        server.stop();
+    }
+}
+
+#[test]
+fn the_second_signal_ends_it_at_once() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let text = "[server]\nshutdown_grace = 1000\n[anonymous]\nhome = 'home'\nperm = 'elw'\n";
+        let mut server = site.serve_file(text, &["--runtime", runtime]);
+        let mut client = server.login("ftp", "");
+        let _stalled = client.transfer("STOR file");
+        server.signal(Signal::SIGTERM);
+        server.wait_for("stopping");
+        server.signal(Signal::SIGINT);
+        let (status, log) = server.wait();
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+    }
+}
+
+fn site_file(banner: &str, perm: &str, more: &str) -> String {
+    format!(
+        "[server]\nbanner = '{banner}'\n[[user]]\nname = 'alice'\npassword = 'x'\nhome = 'home'\nperm = '{perm}'\n{more}"
+    )
+}
+
+#[test]
+fn a_reload_is_for_new_sessions() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let mut server = site.serve_file(&site_file("before", "elw", ""), &["--runtime", runtime]);
+        let mut old = server.login("alice", "x");
+        assert_eq!(old.greeting, "220 before");
+        let bob = "[[user]]\nname = 'bob'\npassword = 'y'\nhome = 'home'\n";
+        site.write("ferry.toml", site_file("after", "el", bob));
+        server.signal(Signal::SIGHUP);
+        server.wait_for("configuration reloaded");
+        // The old session has its old rights, the new one the new ones.
+        old.store("STOR file", b"x");
+        let mut new = server.login("alice", "x");
+        assert_eq!(new.greeting, "220 after");
+        assert!(new.command("STOR file").starts_with("550"));
+        server.login("bob", "y");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_broken_file_changes_nothing() {
+    let site = Site::new();
+    let mut server = site.serve_file(&site_file("before", "el", ""), &[]);
+    let broken = [
+        ("banner = 1", "ferry.toml:1:1"),
+        ("[server]\nbanner = 1\n", "ferry.toml:2:10"),
+        ("[server", "ferry.toml:1:"),
+        ("[tls]\n", "not offered"),
+        ("[log]\ntransfer_log = 'nowhere/x'\n[anonymous]\nhome = 'home'\n", "cannot open"),
+    ];
+    for (text, told) in broken {
+        site.write("ferry.toml", text);
+        server.signal(Signal::SIGHUP);
+        server.wait_for(told);
+        server.wait_for("the old one stays");
+        assert_eq!(server.login("alice", "x").greeting, "220 before");
+    }
+    std::fs::remove_file(site.path("ferry.toml")).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for("the old one stays");
+    server.stop();
+}
+
+#[test]
+fn what_takes_a_restart_is_told() {
+    let site = Site::new();
+    let mut server = site.serve_file(&site_file("x", "el", ""), &[]);
+    site.write("ferry.toml", site_file("x", "el", "[log]\nformat = 'json'\n"));
+    server.signal(Signal::SIGHUP);
+    server.wait_for("log.format has changed, which takes a restart");
+    server.stop();
+}
+
+#[test]
+fn many_reloads_leak_no_descriptors() {
+    let site = Site::new();
+    let logs = "[log]\ntransfer_log = 'xferlog'\ncommand_log = 'commands.log'\n";
+    let mut server = site.serve_file(&site_file("x", "el", logs), &[]);
+    let reload = || {
+        server.signal(Signal::SIGHUP);
+        server.wait_for("configuration reloaded");
+        std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).map_or(0, Iterator::count)
+    };
+    let before = reload();
+    let after = (0..60).map(|_| reload()).last().unwrap();
+    // A log file that is being reopened may be counted twice.
+    assert!(after <= before + 2, "{before} then {after}");
+    server.stop();
+}
+
+#[test]
+fn log_files_are_written_and_follow_a_rename() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let logs = "[log]\ntransfer_log = 'xferlog'\ncommand_log = 'commands.log'\n";
+        let mut server = site.serve_file(&site_file("x", "elrw", logs), &["--runtime", runtime]);
+        let mut client = server.login("alice", "x");
+        client.command("TYPE I");
+        client.store("STOR two words", b"12345");
+        std::fs::rename(site.path("xferlog"), site.path("xferlog.1")).unwrap();
+        server.signal(Signal::SIGHUP);
+        server.wait_for("configuration reloaded");
+        client.retrieve("RETR two words");
+        let mut data = client.transfer("STOR cut");
+        data.write_all(b"123").unwrap();
+        client.command("ABOR");
+        server.stop();
+        let moved = site.read("xferlog.1") + &site.read("xferlog");
+        let lines: Vec<&str> = moved.lines().collect();
+        assert_eq!(lines.len(), 3, "{moved}");
+        assert!(lines[0].ends_with(" 1 127.0.0.1 5 /two_words b _ i r alice ftp 0 * c"), "{moved}");
+        assert!(lines[1].ends_with(" 1 127.0.0.1 5 /two_words b _ o r alice ftp 0 * c"), "{moved}");
+        assert!(lines[2].contains(" /cut b _ i r alice ftp 0 * i"), "{moved}");
+        assert_eq!(lines[0].as_bytes()[24], b' ', "{moved}");
+        assert!(!site.read("xferlog").is_empty());
+        let commands = site.read("commands.log");
+        assert!(commands.contains(" - PASS ******\n") && commands.contains(" alice STOR two words\n"), "{commands}");
+    }
+}
+
+#[test]
+fn debug_shows_commands_and_replies_and_no_password() {
+    let site = Site::new();
+    let mut server = site.serve(&["-D", "-u", "alice", "-P", "hunter2"]);
+    let mut client = server.client();
+    client.command("USER alice");
+    client.command("  pAsS  wrong-hunter2");
+    client.command("PASS hunter2");
+    client.command("NOOP");
+    let log = server.stop().join("\n");
+    assert!(log.contains("NOOP") && log.contains("331 ") && log.contains("peer=127.0.0.1:"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn json_lines_are_json() {
+    let site = Site::new();
+    let mut server = site.serve_file(&site_file("x", "el", "[log]\nformat = 'json'\nlevel = 'debug'\n"), &[]);
+    server.login("alice", "x").command("SIZE \"quoted\\ \x01");
+    let log = server.stop();
+    assert!(log.iter().all(|line| line.starts_with('{') && line.ends_with('}')), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("\"level\":\"DEBUG\"") && line.contains("quoted")), "{log:#?}");
+}
+
+#[test]
+fn names_are_converted_to_the_clients_charset() {
+    let site = Site::new();
+    let server = site.serve(&["-w", "--encoding", "latin1"]);
+    let mut client = server.login("ftp", "");
+    client.store(b"STOR \xfcber", b"x");
+    assert_eq!(site.read("home/über"), "x");
+    site.write("home/日", "");
+    let names = client.retrieve("NLST");
+    let mut names: Vec<&[u8]> = names.split(|byte| *byte == b'\n').collect();
+    names.sort();
+    assert_eq!(names, [&b""[..], b"?\r", b"\xfcber\r"]);
+}
+
+#[test]
+fn listings_are_in_gmt_or_local_time() {
+    let site = Site::new();
+    site.write("home/file", "");
+    let file = std::fs::File::options().write(true).open(site.path("home/file")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * 365)).unwrap();
+    for (flags, date) in [(&[][..], "Jan 01  1971"), (&["--use-localtime"][..], "Dec 31  1970")] {
+        let mut command = ferry();
+        command.args(["-i", "127.0.0.1", "-p", "0", "-d"]).arg(site.path("home")).args(flags).env("TZ", "EST5");
+        let listing = Server::start(command).login("ftp", "").retrieve("LIST");
+        let listing = String::from_utf8(listing).unwrap();
+        assert!(listing.contains(date), "{listing}");
+    }
+}
+
+#[test]
+fn too_many_connections_are_sent_away() {
+    let server = Site::new().serve(&["--max-cons", "1"]);
+    let _first = server.client();
+    assert!(server.client().greeting.starts_with("421"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn root_is_given_up() {
+    let site = Site::new();
+    site.write("home/file", "content");
+    let text = "[server]\nuser = 'nobody'\n[anonymous]\nhome = 'home'\n";
+    if !nix::unistd::Uid::effective().is_root() {
+        site.write("ferry.toml", text);
+        let output = ferry().args(["-i", "127.0.0.1", "-p", "0", "--config"]).arg(site.path("ferry.toml")).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("only root can become"));
+        return;
+    }
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(site.path(""), mode).unwrap();
+    let server = site.serve_file(text, &[]);
+    let mut client = server.login("ftp", "");
+    assert_eq!(client.retrieve("RETR file"), b"content");
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    for task in std::fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap() {
+        let mut status = String::new();
+        std::fs::File::open(task.unwrap().path().join("status")).unwrap().read_to_string(&mut status).unwrap();
+        let ids = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().split_whitespace();
+        assert!(ids("Uid:").all(|id| id == nobody.uid.to_string()), "{status}");
+        assert!(ids("Gid:").all(|id| id == nobody.gid.to_string()), "{status}");
+        assert!(ids("Groups:").all(|id| id == nobody.gid.to_string()), "{status}");
+    }
+}
