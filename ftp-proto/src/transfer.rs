@@ -67,6 +67,11 @@ impl Running {
         self.announced.is_some() && !self.job.over_control && !matches!(self.phase, Phase::Aborting(_))
     }
 
+    /// Whether it has to do with the data channel; STAT with a path has not.
+    pub(crate) const fn needs_data(&self) -> bool {
+        !self.job.over_control
+    }
+
     pub(crate) const fn may_be_aborted(&self) -> bool {
         !matches!(self.phase, Phase::Aborting(_))
     }
@@ -188,7 +193,9 @@ impl Session {
         match running.phase {
             Phase::Opening(action) => self.cancel(action),
             Phase::Moving(action) => {
-                self.data = DataChannel::Idle;
+                if running.needs_data() {
+                    self.data = DataChannel::Idle;
+                }
                 self.cancel(action);
             }
             Phase::Waiting(file) => self.release(Resource::File(file)),
