@@ -24,6 +24,7 @@ use crate::event::Event;
 use crate::reply::{self, Reply};
 use crate::session::Session;
 use crate::timer::Timer;
+use crate::transfer::Running;
 
 /// Where the data channel stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Session {
     /// The data connection did not come about in time. A transfer that waits for it fails; a listener that nobody uses
     /// is closed without a word.
     pub(crate) fn connect_timed_out(&mut self) {
-        if self.transfer.is_some() {
+        if self.transfer.as_ref().is_some_and(Running::needs_data) {
             self.data_failed("Data connection timed out.");
         } else {
             self.reset_data();

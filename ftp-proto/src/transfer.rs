@@ -277,11 +277,15 @@ impl Session {
         self.arm(Timer::Stall, self.config.stall_timeout);
     }
 
-    /// The last reply of the transfer. Whatever is left of the data channel goes.
+    /// The last reply of the transfer. Whatever is left of the data channel goes, unless the transfer had no part in it.
     fn end_transfer(&mut self, end: Result<(), Incomplete>, reply: Option<Reply>) {
         let Some(running) = self.transfer.take() else { return };
         self.timers.stop(Timer::Stall);
-        self.reset_data();
+        if running.needs_data() {
+            self.reset_data();
+        } else if self.data.is_open() {
+            self.arm(Timer::Stall, self.config.stall_timeout);
+        }
         if let Some(reply) = reply {
             self.reply(reply);
         }
