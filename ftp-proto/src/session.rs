@@ -446,7 +446,10 @@ impl Session {
                     self.run(&line);
                     line.fill(0);
                 }
-                Some(Framed::TooLong) => self.reply(Reply::new(500, "Command line too long.")),
+                Some(Framed::TooLong) => {
+                    self.marker = None;
+                    self.reply(Reply::new(500, "Command line too long."));
+                }
                 None => {}
             }
         }
