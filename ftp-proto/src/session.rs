@@ -189,7 +189,8 @@ impl Session {
             return bytes.len();
         }
         let mut taken = 0;
-        while taken < bytes.len() && self.wants_input() {
+        // Nothing behind QUIT is a command; it would only fill the lane.
+        while taken < bytes.len() && matches!(self.phase, Phase::Serving) && self.wants_input() {
             let (count, framed) = self.reader.push(&bytes[taken..]);
             taken += count;
             if let Some(framed) = framed {

@@ -172,8 +172,9 @@ impl Session {
             }
             Phase::Aborting(_) => {}
         }
-        self.timers.stop(Timer::Stall);
         self.reset_data();
+        // What was cancelled ends soon, or the session does.
+        self.arm(Timer::Stall, self.config.stall_timeout);
         self.settle_abort();
     }
 
@@ -277,7 +278,8 @@ impl Session {
         self.arm(Timer::Stall, self.config.stall_timeout);
     }
 
-    /// The last reply of the transfer. Whatever is left of the data channel goes, unless the transfer had no part in it.
+    /// The last reply of the transfer. Whatever is left of the data channel goes, unless the transfer had no part in
+    /// it.
     fn end_transfer(&mut self, end: Result<(), Incomplete>, reply: Option<Reply>) {
         let Some(running) = self.transfer.take() else { return };
         self.timers.stop(Timer::Stall);
