@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds every example, starts it, and lets curl list and fetch from it.
+# Builds every example, lets it try itself out, then starts it and lets curl list and fetch from it.
 #
-# An example takes the address to listen on as its first argument, prints `listening on URL` once it
-# accepts, where URL is one that curl can list (with a user and password in it if it wants them), and
-# serves the current directory if it serves files at all. It ends by SIGTERM.
+# An example without arguments serves on a free port, is tried out by a client of its own, and ends with
+# status 0. With the address to listen on as its first argument it serves there until SIGTERM. Either way
+# it prints `listening on URL` once it accepts, where URL is one that curl can list (with a user and
+# password in it if it wants them), and serves the current directory if it serves files of the disk at
+# all. One that prints no such line has no sockets, and that it ended well is all there is to check.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=ci/common.sh
@@ -39,6 +41,15 @@ run_example() {
     local name=$1 program=$2 url listing
     mkdir "$WORK/$name"
     head -c 100000 /dev/urandom >"$WORK/$name/file.bin"
+    (cd "$WORK/$name" && timeout 60 "$program") >"$WORK/output" || {
+        echo "error: $name does not work:" >&2
+        cat "$WORK/output" >&2
+        return 1
+    }
+    if ! grep -q '^listening on ' "$WORK/output"; then
+        echo "example $name: ended well"
+        return
+    fi
     coproc SERVER { cd "$WORK/$name" && exec "$program" 127.0.0.1:0; }
     server=$SERVER_PID
     url=$(ready_url "${SERVER[0]}") || { echo "error: $name printed no ready line" >&2; return 1; }
