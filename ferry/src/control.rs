@@ -1,6 +1,10 @@
 //! What a running server does at a signal: stop, stop at once, read its configuration anew.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use ftp_driver::Handle;
 use tracing::{error, info, warn};
@@ -8,31 +12,43 @@ use tracing::{error, info, warn};
 use crate::cli::Flags;
 use crate::config::Config;
 use crate::logging::{Journals, Log};
-use crate::service;
+use crate::service::{self, Accounts};
 use crate::settings;
 use crate::signals::Signal;
 
 /// Steers the server, by signals.
 pub(crate) struct Control {
-    flags: Flags,
-    /// What is in force.
-    config: Config,
-    /// Shared with whoever flushes them at the end.
-    journals: Arc<Mutex<Journals>>,
-    log: Arc<Log>,
     handle: Handle,
+    grace: Arc<Mutex<Duration>>,
     stopping: bool,
+    reloads: Sender<()>,
+}
+
+/// Reads the configuration anew.
+pub(crate) struct Reloader {
+    pub(crate) flags: Flags,
+    /// What the server started with.
+    pub(crate) started: Config,
+    /// Shared with whoever flushes them at the end.
+    pub(crate) journals: Arc<Mutex<Journals>>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) accounts: Accounts,
+    pub(crate) handle: Handle,
 }
 
 impl Control {
-    pub(crate) fn new(
-        flags: Flags,
-        config: Config,
-        journals: Arc<Mutex<Journals>>,
-        log: Arc<Log>,
-        handle: Handle,
-    ) -> Self {
-        Self { flags, config, journals, log, handle, stopping: false }
+    /// Reloading has a thread of its own: a home on a disk that hangs must not keep the server from stopping.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(crate) fn start(reloader: Reloader) -> io::Result<Self> {
+        let handle = reloader.handle.clone();
+        let grace = Arc::new(Mutex::new(reloader.started.server.shutdown_grace));
+        let (reloads, wishes) = mpsc::channel();
+        let set_grace = Arc::clone(&grace);
+        let work = move || wishes.iter().for_each(|()| reloader.reload(&set_grace));
+        thread::Builder::new().name("reload".to_owned()).spawn(work)?;
+        Ok(Self { handle, grace, stopping: false, reloads })
     }
 
     pub(crate) fn react(&mut self, signal: Signal) {
@@ -43,20 +59,23 @@ impl Control {
             }
             Signal::Stop => {
                 self.stopping = true;
-                let grace = self.config.server.shutdown_grace;
+                let grace = *lock(&self.grace);
                 info!(?grace, connections = self.handle.connections(), "stopping; a second signal stops at once");
                 self.handle.shutdown(grace);
             }
-            Signal::Reload => self.reload(),
+            // The thread lives as long as the sender.
+            Signal::Reload => _ = self.reloads.send(()),
         }
     }
+}
 
+impl Reloader {
     /// All or nothing: the new configuration is complete before anything of it counts.
-    fn reload(&mut self) {
+    fn reload(&self, grace: &Mutex<Duration>) {
         match self.read_anew() {
             Ok(config) => {
-                warn_of_fixed(&self.config, &config);
-                self.config = config;
+                *lock(grace) = config.server.shutdown_grace;
+                warn_of_fixed(&self.started, &config);
                 info!("configuration reloaded; it holds for new sessions");
             }
             Err(problems) => {
@@ -66,31 +85,35 @@ impl Control {
         }
     }
 
-    fn read_anew(&mut self) -> Result<Config, String> {
+    fn read_anew(&self) -> Result<Config, String> {
         let config = settings::load(&self.flags).map_err(|error| error.to_string())?;
-        let mut current = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
-        let journals = current.reopen(&config.log).map_err(|error| error.to_string())?;
-        let service = service::build(&config, &journals).map_err(|error| error.to_string())?;
-        self.handle.set_service(&service);
-        *current = journals;
+        let users = service::accounts(&config).map_err(|error| error.to_string())?;
+        let mut journals = lock(&self.journals);
+        *journals = journals.reopen(&config.log).map_err(|error| error.to_string())?;
+        self.accounts.set(users);
+        self.handle.set_service(&service::build(&config, &journals, &self.accounts));
         self.log.set_level(config.log.level);
         Ok(config)
     }
 }
 
 /// Tells of changes that a running server cannot follow.
-fn warn_of_fixed(old: &Config, new: &Config) {
-    let (was, is) = (&old.server, &new.server);
+fn warn_of_fixed(started: &Config, new: &Config) {
+    let (was, is) = (&started.server, &new.server);
     let fixed = [
         ("server.listen", was.listen != is.listen),
         ("server.runtime", was.runtime != is.runtime),
         ("server.workers", was.workers != is.workers),
         ("server.user", was.user != is.user),
-        ("log.format", old.log.format != new.log.format),
+        ("log.format", started.log.format != new.log.format),
     ];
     for (key, changed) in fixed {
         if changed {
             warn!("{key} has changed, which takes a restart");
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

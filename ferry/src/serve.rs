@@ -10,10 +10,11 @@ use tracing::{info, warn};
 
 use crate::cli::{Flags, RuntimeName};
 use crate::config::Config;
-use crate::control::Control;
+use crate::control::{Control, Reloader};
 use crate::listeners::{self, Bound};
 use crate::logging::{Journals, Log};
 use crate::runtimes;
+use crate::service::Accounts;
 use crate::settings::{self, SettingsError};
 use crate::signals::Signals;
 use crate::{CANNOT, USAGE, service};
@@ -77,14 +78,18 @@ fn serve_logging(
     limit.unwrap_or_else(|error| warn!(%error, "the limit of open files stays as it is"));
     bound.left_out.iter().for_each(|address| warn!(%address, "not listening there: this machine has no IPv6"));
     let journals = Journals::open(&config.log).map_err(Failure::cannot)?;
-    let service = service::build(&config, &journals).map_err(Failure::cannot)?;
+    let accounts = Accounts::default();
+    accounts.set(service::accounts(&config).map_err(Failure::cannot)?);
+    let service = service::build(&config, &journals, &accounts);
     let journals = Arc::new(Mutex::new(journals));
     let signals = Signals::catch().map_err(Failure::cannot)?;
     let (runtime, workers) = (config.server.runtime, workers(&config));
     describe(&config, &bound);
     let start = |handle: Handle| {
         announce(handle.local_addrs());
-        let mut control = Control::new(flags.clone(), config, Arc::clone(&journals), Arc::clone(log), handle);
+        let (flags, journals, log) = (flags.clone(), Arc::clone(&journals), Arc::clone(log));
+        let reloader = Reloader { flags, started: config, journals, log, accounts, handle };
+        let mut control = Control::start(reloader)?;
         signals.handle(move |signal| control.react(signal))
     };
     let served = run(runtime, workers, service, bound, start).map_err(Failure::cannot);

@@ -1,10 +1,13 @@
 //! From the configuration to the service that the sessions share.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ftp_driver::Service;
-use ftp_fs::{Credential, NewUser, Override, UserError, VirtualUsers, Warning};
+use ftp_fs::{
+    Account, AuthError, BlockingAuthenticator, Credential, LoginAttempt, NewUser, Override, UserError, VirtualUsers,
+    Warning,
+};
 use ftp_proto::PathCodec;
 use ftp_types::{Permissions, UserName};
 use tracing::warn;
@@ -29,14 +32,32 @@ impl fmt::Display for AccountError {
 
 impl std::error::Error for AccountError {}
 
-/// Makes the service. Opens the homes of all accounts, and warns of what an operator may not have meant.
-///
-/// # Errors
-/// The first account that cannot be offered.
-pub fn build(config: &Config, journals: &Journals) -> Result<Service, AccountError> {
+/// Judges logins by the accounts of the configuration that is in force, for sessions that began under an older one as
+/// well: who is struck off the file cannot log in again. Clones belong together.
+#[derive(Clone, Default)]
+pub struct Accounts(Arc<RwLock<Arc<VirtualUsers>>>);
+
+impl Accounts {
+    /// Puts these accounts in force.
+    pub fn set(&self, users: VirtualUsers) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(users);
+    }
+}
+
+impl BlockingAuthenticator for Accounts {
+    fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
+        // Judging may take long; the lock is held for the copy of a pointer.
+        let users = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        users.authenticate(attempt)
+    }
+}
+
+/// Makes the service that these accounts are offered.
+#[must_use]
+pub fn build(config: &Config, journals: &Journals, accounts: &Accounts) -> Service {
     let Config { server, session, data, .. } = config;
     let zone = LocalZone::of_system();
-    let mut builder = Service::builder(accounts(config)?)
+    let mut builder = Service::builder(accounts.clone())
         .config(protocol(config, journals))
         .max_connections(server.max_connections as usize)
         .max_connections_per_ip(server.max_connections_per_ip as usize)
@@ -50,7 +71,7 @@ pub fn build(config: &Config, journals: &Journals) -> Result<Service, AccountErr
     if !session.use_gmt_times {
         builder = builder.time_zone(Arc::new(zone));
     }
-    Ok(builder.build())
+    builder.build()
 }
 
 fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
@@ -72,7 +93,11 @@ fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
     protocol
 }
 
-fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
+/// Makes the accounts. Opens all homes, and warns of what an operator may not have meant.
+///
+/// # Errors
+/// The first account that cannot be offered.
+pub fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
     let accounts = VirtualUsers::new();
     for user in &config.users {
         add(&accounts, user).map_err(|error| AccountError { account: user.name.to_string(), error })?;
