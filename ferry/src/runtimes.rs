@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::net::TcpListener;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
 
@@ -29,7 +30,7 @@ pub(crate) fn tokio(
     served
 }
 
-/// Serves on smol: this thread and others run one executor.
+/// Serves on smol: threads that run one executor, while this one waits.
 pub(crate) fn smol(
     workers: usize,
     service: Service,
@@ -39,13 +40,18 @@ pub(crate) fn smol(
     let builder = ftp_runtime_smol::Server::builder(service);
     let server = listeners.into_iter().fold(builder, |builder, listener| builder.listener(listener)).build()?;
     let executor = Arc::new(Executor::new());
-    for _ in 1..workers {
+    for _ in 0..workers {
         let executor = Arc::clone(&executor);
-        let work = move || async_io::block_on(executor.run(pending::<()>()));
-        thread::Builder::new().name("worker".to_owned()).spawn(work)?;
+        thread::Builder::new().name("worker".to_owned()).spawn(move || work(&executor))?;
     }
     start(server.handle())?;
-    let serving = server.serve_on(Arc::clone(&executor));
-    async_io::block_on(executor.run(serving));
+    let serving = executor.spawn(server.serve_on(Arc::clone(&executor)));
+    async_io::block_on(serving);
     Ok(())
+}
+
+/// A panic ends the session that it happened in, and not the thread, which others need: as it is on tokio.
+fn work(executor: &Executor<'static>) {
+    let run = || async_io::block_on(executor.run(pending::<()>()));
+    while panic::catch_unwind(AssertUnwindSafe(run)).is_err() {}
 }
