@@ -207,7 +207,7 @@ fn check(cli: Cli, matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
         let message = format!("{flag} cannot be used: this build of ferry does not offer TLS yet");
         return usage(ErrorKind::ArgumentConflict, &message);
     }
-    if flags.username.is_some() && flags.password.is_none() {
+    if flags.username.is_some() && flags.password.as_ref().is_none_or(Secret::is_empty) {
         let message = "--username needs a password: give --password, or set FERRY_PASSWORD";
         return usage(ErrorKind::MissingRequiredArgument, message);
     }

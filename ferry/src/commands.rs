@@ -38,23 +38,22 @@ fn hash_password() -> io::Result<()> {
     if password.is_empty() {
         return Err(io::Error::other("the password is empty"));
     }
-    let hash = ftp_fs::hash_password(&Secret::from(&*password));
+    let hash = ftp_fs::hash_password(&password);
     print(format!("{hash}\n").as_bytes())
 }
 
-fn ask_twice() -> io::Result<String> {
-    let first = rpassword::prompt_password("Password: ")?;
-    let second = rpassword::prompt_password("The same again: ")?;
+fn ask_twice() -> io::Result<Secret> {
+    let first = Secret::from(&*rpassword::prompt_password("Password: ")?);
+    let second = Secret::from(&*rpassword::prompt_password("The same again: ")?);
     if first == second { Ok(first) } else { Err(io::Error::other("the two passwords differ")) }
 }
 
 /// One line, without its end: what `echo` adds is no part of a password.
-fn first_line(mut input: impl BufRead) -> io::Result<String> {
-    let mut line = String::new();
-    input.read_line(&mut line)?;
-    let end = line.trim_end_matches('\n').trim_end_matches('\r').len();
-    line.truncate(end);
-    Ok(line)
+fn first_line(mut input: impl BufRead) -> io::Result<Secret> {
+    let mut line = Vec::new();
+    input.read_until(b'\n', &mut line)?;
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
 fn completions(shell: Shell) -> Vec<u8> {
@@ -95,8 +94,8 @@ mod tests {
     #[test]
     fn the_line_end_is_no_part_of_a_password() {
         for input in [&b"pass word"[..], b"pass word\n", b"pass word\r\n", b"pass word\nmore\n"] {
-            assert_eq!(first_line(input).unwrap(), "pass word");
+            assert!(first_line(input).unwrap().equals(b"pass word"));
         }
-        assert_eq!(first_line(&b" x \n"[..]).unwrap(), " x ");
+        assert!(first_line(&b" \xff \n"[..]).unwrap().equals(b" \xff "));
     }
 }

@@ -66,6 +66,7 @@ fn bind_once(
 ) -> Result<Bound, BindError> {
     let mut picked = None;
     let mut bound = Bound::default();
+    let mut missing = None;
     for address in addresses {
         let asks = address.port() == 0;
         let mut wanted = *address;
@@ -79,13 +80,17 @@ fn bind_once(
                 }
                 bound.listeners.push(listener);
             }
-            Err(error) if addresses.len() > 1 && is_missing_ipv6(*address, &error) => {
+            Err(error) if is_missing_ipv6(*address, &error) => {
                 bound.left_out.push(*address);
+                missing = Some(BindError { address: wanted, error });
             }
             Err(error) => return Err(BindError { address: wanted, error }),
         }
     }
-    Ok(bound)
+    match missing {
+        Some(error) if bound.listeners.is_empty() => Err(error),
+        _ => Ok(bound),
+    }
 }
 
 /// Whether the machine cannot do IPv6 at all, as opposed to not having one certain address.
@@ -133,6 +138,7 @@ mod tests {
         let bound = bind(&[V4, V6_ANY], no_ipv6).unwrap();
         assert_eq!((bound.listeners.len(), bound.left_out), (1, vec![V6_ANY]));
         assert!(bind(&[V6_ANY], no_ipv6).is_err());
+        assert!(bind(&[V6_ANY, V6_ANY], no_ipv6).is_err());
         assert!(bind(&[V4, SocketAddr::from((Ipv6Addr::LOCALHOST, 0))], no_ipv6).is_err());
     }
 

@@ -48,6 +48,7 @@ fn wrong_values_are_told() {
 #[test]
 fn a_user_needs_a_password() {
     is_misuse(&["-u", "alice"], "FERRY_PASSWORD");
+    is_misuse(&["-u", "alice", "-P", ""], "FERRY_PASSWORD");
     is_misuse(&["-P", "secret"], "--password needs --username");
 }
 
