@@ -323,6 +323,18 @@ fn broken_toml() {
 }
 
 #[test]
+fn no_mutilation_of_a_file_makes_it_panic() {
+    let example = include_str!("../ferry.example.toml");
+    for (at, character) in example.char_indices().filter(|(at, _)| at % 9 == 0) {
+        let (before, after) = (&example[..at], &example[at + character.len_utf8()..]);
+        for insert in ["", "\"", "[", "\u{0}", "é", "\n", "9e999"] {
+            let _ = Config::parse(Path::new("ferry.toml"), &format!("{before}{insert}{after}"));
+        }
+        let _ = Config::parse(Path::new("ferry.toml"), before);
+    }
+}
+
+#[test]
 fn text_that_is_not_utf_8() {
     let site = Site::new();
     let file = site.path("binary.toml");

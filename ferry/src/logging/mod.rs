@@ -65,7 +65,7 @@ where
             let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             layer.with_ansi(colours).boxed()
         }
-        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
 
