@@ -44,7 +44,8 @@ impl TokenBucket {
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_since(self.at).as_nanos();
         self.at = self.at.max(now);
-        self.tokens = (self.tokens + elapsed.saturating_mul(u128::from(self.rate.get()))).min(self.capacity());
+        let earned = elapsed.saturating_mul(u128::from(self.rate.get()));
+        self.tokens = self.tokens.saturating_add(earned).min(self.capacity());
     }
 
     fn capacity(&self) -> u128 {
