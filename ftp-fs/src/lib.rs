@@ -5,6 +5,8 @@
 mod accounts;
 mod auth;
 mod backend;
+#[cfg(any(feature = "testing", test))]
+pub mod conformance;
 mod local;
 mod lockout;
 mod memory;

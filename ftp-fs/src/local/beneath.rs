@@ -110,7 +110,7 @@ impl Root {
 
 fn step(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath) -> Result<OwnedFd, FsError> {
     match sys::openat(directory, name, PASSAGE | OFlags::NOFOLLOW, Mode::empty()) {
-        Err(errno) if could_be_a_link(errno) => Err(link_or(directory, name, FsError::NotADirectory)),
+        Err(errno) if could_be_a_link(errno) => Err(link_or_file(directory, name)),
         opened => opened.explain("opening a directory", path),
     }
 }
@@ -120,11 +120,13 @@ pub(super) const fn could_be_a_link(errno: Errno) -> bool {
     matches!(errno, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
 }
 
-/// [`FsError::IsLink`] if the name is a link, else the other error.
-pub(super) fn link_or(directory: BorrowedFd<'_>, name: &[u8], otherwise: FsError) -> FsError {
-    match stat_name(directory, name) {
-        Ok(stat) if kind(&stat) == FileKind::Symlink => FsError::IsLink,
-        _ => otherwise,
+/// What it was when no directory could be opened: a link, unless it is clearly something else. If it is a directory now,
+/// somebody has swapped it meanwhile, and the caller should try again as for a link.
+pub(super) fn link_or_file(directory: BorrowedFd<'_>, name: &[u8]) -> FsError {
+    match stat_name(directory, name).map(|stat| kind(&stat)) {
+        Ok(FileKind::File | FileKind::Other) => FsError::NotADirectory,
+        Ok(FileKind::Symlink | FileKind::Directory) => FsError::IsLink,
+        Err(_) => FsError::NotFound,
     }
 }
 

@@ -8,7 +8,7 @@ use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
 use rustix::fs::{self as sys, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::beneath::{Root, could_be_a_link, kind, link_or, stat_name};
+use super::beneath::{Root, could_be_a_link, kind, stat_name};
 use super::errno::Explain;
 use super::listing::metadata;
 use super::staging::Staged;
@@ -182,7 +182,7 @@ fn open_regular(
 ) -> Result<(File, Stat), FsError> {
     regular(&stat_name(directory, name).explain("asking for attributes", path)?)?;
     let file = match sys::openat(directory, name, flags | CAREFUL, Mode::empty()) {
-        Err(errno) if could_be_a_link(errno) => Err(link_or(directory, name, FsError::Busy)),
+        Err(errno) if could_be_a_link(errno) => Err(FsError::IsLink),
         opened => opened.explain("opening a file", path),
     }?;
     let stat = sys::fstat(&file).explain("asking for attributes", path)?;

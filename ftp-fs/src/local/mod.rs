@@ -13,11 +13,17 @@ mod file;
 mod listing;
 #[cfg(unix)]
 mod names;
+#[cfg(any(not(unix), test))]
+mod portable;
 #[cfg(unix)]
 mod resolve;
 mod staging;
+#[cfg(all(unix, test))]
+mod tests;
 #[cfg(unix)]
 mod unix;
+#[cfg(any(not(unix), test))]
+mod windows_names;
 
 #[cfg(not(unix))]
 pub use portable::PortableFs as LocalFs;

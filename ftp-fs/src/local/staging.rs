@@ -4,9 +4,19 @@
 //! names are not listed, and every operation treats them as missing. The writer holds a lock on the file, so that what
 //! a killed server left behind can be told from an upload under way.
 
-/// Whether a name is one of those that no client sees.
+use ftp_types::{FsError, VirtualPath};
+
+/// Whether a name is one of those that no client sees. Case does not matter, for the sake of systems where it does not.
 pub(super) fn is_staged(name: &[u8]) -> bool {
-    name.len() > PREFIX.len() + SUFFIX.len() && name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+    let starts = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+    let rest = name.get(PREFIX.len()..).unwrap_or_default();
+    let end = rest.len().checked_sub(SUFFIX.len()).and_then(|at| rest.get(at..));
+    starts && end.is_some_and(|end| end.eq_ignore_ascii_case(SUFFIX))
+}
+
+/// Clients cannot make files with such names.
+pub(super) fn can_be_made(path: &VirtualPath) -> Result<(), FsError> {
+    if path.file_name().is_some_and(is_staged) { Err(FsError::InvalidName) } else { Ok(()) }
 }
 
 /// A new name of that kind.

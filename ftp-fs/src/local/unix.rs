@@ -9,7 +9,7 @@ use ftp_types::{FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 use rustix::fs::{self as sys, AtFlags, Dir, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::beneath::{Root, could_be_a_link, kind, link_or, stat_name};
+use super::beneath::{Root, could_be_a_link, kind, link_or_file, stat_name};
 use super::errno::Explain;
 use super::file::{LocalReader, LocalWriter};
 use super::listing::{LocalListing, metadata};
@@ -72,7 +72,7 @@ impl BlockingBackend for LocalFs {
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = match sys::openat(&directory, name, flags, Mode::empty()) {
-            Err(errno) if could_be_a_link(errno) => Err(link_or(directory.as_fd(), name, FsError::NotADirectory)),
+            Err(errno) if could_be_a_link(errno) => Err(link_or_file(directory.as_fd(), name)),
             opened => opened.explain("opening a directory", path),
         }?;
         let names = Dir::new(opened).explain("opening a directory", path)?;
@@ -84,7 +84,7 @@ impl BlockingBackend for LocalFs {
     }
 
     fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
-        can_be_made(path)?;
+        staging::can_be_made(path)?;
         Ok(Box::new(LocalWriter::open(&self.root, path, mode)?))
     }
 
@@ -97,7 +97,7 @@ impl BlockingBackend for LocalFs {
         for _ in 0..100 {
             let name = [prefix, &staging::random_letters(8)].concat();
             let path = directory.child(&name).map_err(|_| FsError::InvalidName)?;
-            can_be_made(&path)?;
+            staging::can_be_made(&path)?;
             match LocalWriter::make(opened.as_fd(), &name, &path) {
                 Ok(writer) => return Ok(UniqueFile { name, writer: Box::new(writer) }),
                 Err(FsError::Exists) => {}
@@ -108,7 +108,7 @@ impl BlockingBackend for LocalFs {
     }
 
     fn make_directory(&self, path: &VirtualPath) -> Result<(), FsError> {
-        can_be_made(path)?;
+        staging::can_be_made(path)?;
         let (directory, name) = match self.root.parent(path) {
             Err(FsError::IsRoot) => return Err(FsError::Exists),
             parent => parent?,
@@ -138,7 +138,7 @@ impl BlockingBackend for LocalFs {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FsError> {
-        can_be_made(to)?;
+        staging::can_be_made(to)?;
         let (source, old) = self.root.parent(from)?;
         let (destination, new) = self.root.parent(to)?;
         sys::renameat(source, old, destination, new).explain("renaming", from)
@@ -168,11 +168,6 @@ impl BlockingBackend for LocalFs {
         };
         sys::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW).explain("setting the time", path)
     }
-}
-
-/// Clients cannot make files with the names that are kept from them.
-fn can_be_made(path: &VirtualPath) -> Result<(), FsError> {
-    if path.file_name().is_some_and(staging::is_staged) { Err(FsError::InvalidName) } else { Ok(()) }
 }
 
 /// Linux offers no `fchmodat` that spares links, but a descriptor that is good for nothing else: what it stands for is
