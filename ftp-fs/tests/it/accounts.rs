@@ -1,0 +1,171 @@
+//! Virtual users: adding them, logging in, overriding their rights.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::common::{Inline, path, rule, user};
+use ftp_fs::{
+    Account, AuthError, Authenticator, BlockingAuthenticator, Credential, InvalidHash, Lockout, LockoutPolicy,
+    LoginAttempt, MemoryFs, NewUser, Offload, Storage, UserError, VirtualUsers, Warning, hash_password,
+};
+use ftp_types::{Permissions, Secret};
+use futures_lite::future::block_on;
+
+fn memory() -> Storage {
+    Storage::blocking(MemoryFs::new())
+}
+
+fn plain(password: &str) -> Credential {
+    Credential::Plain(Secret::from(password))
+}
+
+fn attempt(name: &str, password: &str) -> LoginAttempt {
+    let peer: SocketAddr = "192.0.2.1:1025".parse().unwrap();
+    let local = "192.0.2.2:21".parse().unwrap();
+    LoginAttempt { user: user(name), password: Secret::from(password), peer, local, secure: false }
+}
+
+fn login(users: &impl BlockingAuthenticator, name: &str, password: &str) -> Result<Account, AuthError> {
+    users.authenticate(&attempt(name, password))
+}
+
+fn rejected(result: Result<Account, AuthError>) -> bool {
+    result.err() == Some(AuthError::Rejected)
+}
+
+#[test]
+fn names_are_case_sensitive_and_passwords_have_to_match() {
+    let users = VirtualUsers::new();
+    let alice = NewUser::new(user("alice"), plain("secret"), memory()).letters("elw").messages("Hello.", "Bye.");
+    assert_eq!(users.add(alice.limits(Some(1), None)).unwrap(), None);
+    let account = login(&users, "alice", "secret").unwrap();
+    assert_eq!(account.permissions.base().to_string(), "elw");
+    assert_eq!((&*account.login_message, &*account.quit_message), ("Hello.", "Bye."));
+    assert_eq!((account.read_limit, account.write_limit), (Some(1), None));
+    for (name, password) in [("alice", ""), ("alice", "Secret"), ("alice", "secret "), ("Alice", "secret")] {
+        assert!(rejected(login(&users, name, password)), "{name} {password}");
+    }
+}
+
+#[test]
+fn hashed_passwords_work_and_broken_hashes_are_found_at_once() {
+    let users = VirtualUsers::new();
+    let hash = hash_password(&Secret::from("secret"));
+    users.add(NewUser::new(user("alice"), Credential::Hash(hash), memory())).unwrap();
+    users.add(NewUser::new(user("bob"), plain("plain"), memory())).unwrap();
+    assert!(login(&users, "alice", "secret").is_ok());
+    assert!(login(&users, "bob", "plain").is_ok());
+    for (name, password) in [("alice", "wrong"), ("bob", "secret"), ("nobody", "secret")] {
+        assert!(rejected(login(&users, name, password)), "{name}");
+    }
+    let broken = users.add(NewUser::new(user("carol"), Credential::Hash("$1$abc".into()), memory()));
+    assert!(matches!(broken, Err(UserError::Hash(InvalidHash::Malformed | InvalidHash::UnknownScheme))), "{broken:?}");
+}
+
+#[test]
+fn anonymous_and_ftp_log_in_with_any_password() {
+    let users = VirtualUsers::new();
+    assert_eq!(login(&users, "anonymous", "me@").err(), Some(AuthError::NoAnonymous));
+    assert_eq!(users.add_anonymous(memory(), Permissions::READ).unwrap(), None);
+    for name in ["anonymous", "ftp"] {
+        assert_eq!(login(&users, name, "").unwrap().user, user(name));
+    }
+    assert!(rejected(login(&users, "AnoNymouS", "me@")));
+    assert!(rejected(login(&users, "FTP", "")));
+}
+
+#[test]
+fn anonymous_with_a_letter_that_writes_is_worth_a_warning() {
+    let writing = "elrw".parse().unwrap();
+    assert_eq!(VirtualUsers::new().add_anonymous(memory(), writing).unwrap(), Some(Warning::AnonymousMayWrite));
+    let users = VirtualUsers::new();
+    users
+        .add(NewUser::new(user("alice"), plain("x"), memory()).letters("elrw"))
+        .map(|none| assert_eq!(none, None))
+        .unwrap();
+}
+
+#[test]
+fn mistakes_are_reported_in_their_order() {
+    let users = VirtualUsers::new();
+    let nowhere = Path::new("/nonexistent/home");
+    let new = |home: &Path| NewUser::new(user("alice"), plain("x"), home).letters("elz");
+    let error = users.add(new(nowhere)).unwrap_err();
+    assert!(matches!(error, UserError::NoSuchHome(..)), "{error}");
+    let home = tempfile::tempdir().unwrap();
+    let error = users.add(new(home.path())).unwrap_err();
+    assert!(matches!(error, UserError::Letter(letter) if letter.letter == 'z'));
+    users.add(new(home.path()).letters("elr")).unwrap();
+    let error = users.add(new(nowhere)).unwrap_err();
+    assert_eq!(error.to_string(), "user 'alice' already exists");
+}
+
+#[test]
+fn overrides_are_for_directories_that_exist_below_the_home() {
+    let storage = MemoryFs::new();
+    ftp_fs::BlockingBackend::make_directory(&storage, &path("/in")).unwrap();
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), Storage::blocking(storage))).unwrap();
+    let add = |name: &str, at: &str| users.override_permissions(&user(name), rule(at, "w", true));
+    assert!(matches!(add("bob", "/in"), Err(UserError::Unknown(_))));
+    assert!(matches!(add("alice", "/nothing"), Err(UserError::NoSuchDirectory(_))));
+    assert!(matches!(add("alice", "/"), Err(UserError::OverridesHome)));
+    assert!(matches!(add("alice", "/in"), Ok(None)));
+    let rules = login(&users, "alice", "x").unwrap().permissions;
+    assert_eq!(rules.at(&path("/in/x"), false).to_string(), "w");
+}
+
+#[test]
+#[cfg(unix)]
+fn an_override_given_by_a_link_guards_what_the_link_leads_to() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real", home.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("/etc", home.path().join("out")).unwrap();
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), home.path())).unwrap();
+    assert!(users.override_permissions(&user("alice"), rule("/link", "", true)).is_ok());
+    assert_eq!(login(&users, "alice", "x").unwrap().permissions.overrides()[0].path, path("/real"));
+    let escaping = users.override_permissions(&user("alice"), rule("/out", "", true));
+    assert!(matches!(escaping, Err(UserError::OverrideEscapes(_))));
+}
+
+#[test]
+fn users_come_and_go_while_the_server_runs() {
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("old"), memory())).unwrap();
+    let session = login(&users, "alice", "old").unwrap();
+    assert_eq!(users.replace(NewUser::new(user("alice"), plain("new"), memory()).letters("w")).unwrap(), None);
+    assert!(rejected(login(&users, "alice", "old")));
+    assert!(login(&users, "alice", "new").is_ok());
+    assert_eq!(session.permissions.base(), Permissions::READ, "a session keeps what it got");
+    assert!(users.remove(&user("alice")));
+    assert!(!users.remove(&user("alice")));
+    assert!(!users.has(&user("alice")));
+    assert!(rejected(login(&users, "alice", "new")));
+}
+
+#[test]
+fn the_right_password_does_not_help_who_is_locked_out() {
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), memory())).unwrap();
+    users.add_anonymous(memory(), Permissions::READ).map(drop).unwrap();
+    let policy = LockoutPolicy { failures: 2, window: Duration::from_secs(3600), addresses: 10 };
+    let guarded = Lockout::new(users, policy);
+    assert!(rejected(login(&guarded, "alice", "guess")));
+    assert!(login(&guarded, "ftp", "").is_ok(), "and this does not forgive the guess");
+    assert!(rejected(login(&guarded, "alice", "guess")));
+    assert!(rejected(login(&guarded, "alice", "x")));
+}
+
+#[test]
+fn a_blocking_authenticator_is_an_async_one_through_offload() {
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), memory())).unwrap();
+    let inner: Arc<dyn BlockingAuthenticator> = Arc::new(users);
+    let users: Arc<dyn Authenticator> = Arc::new(Offload::new(inner, Inline));
+    assert!(block_on(users.authenticate(attempt("alice", "x"))).is_ok());
+    assert!(rejected(block_on(users.authenticate(attempt("alice", "y")))));
+}

@@ -1,0 +1,8 @@
+//! The behaviour of the crate as others see it, in one program.
+
+mod accounts;
+mod common;
+mod conformance;
+mod mounts;
+mod offload;
+mod view;
