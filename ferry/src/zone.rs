@@ -9,10 +9,13 @@ use jiff::tz;
 pub struct LocalZone(tz::TimeZone);
 
 impl LocalZone {
-    /// Asks the system for its zone; UTC when it has none.
+    /// Asks the system for its zone; UTC, with a warning, when that cannot be found out.
     #[must_use]
     pub fn of_system() -> Self {
-        Self(tz::TimeZone::try_system().unwrap_or(tz::TimeZone::UTC))
+        Self(tz::TimeZone::try_system().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the local time zone is unknown, so local times are those of UTC");
+            tz::TimeZone::UTC
+        }))
     }
 }
 
