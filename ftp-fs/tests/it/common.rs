@@ -1,7 +1,5 @@
 //! What several tests need.
 
-use std::future::Future;
-
 use ftp_fs::{Account, Override, PermissionRules, Storage, Unblock, UserView};
 use ftp_types::{Entry, FsError, Permissions, UserName, VirtualPath, WriteMode};
 use futures_lite::future::block_on;
@@ -11,12 +9,12 @@ use futures_lite::future::block_on;
 pub(crate) struct Inline;
 
 impl Unblock for Inline {
-    fn unblock<T, F>(&self, work: F) -> impl Future<Output = T> + Send
+    async fn unblock<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        async move { work() }
+        work()
     }
 }
 

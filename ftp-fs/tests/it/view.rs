@@ -228,4 +228,42 @@ mod links {
         assert_eq!(of("dangling"), "df");
         assert_eq!(of("out"), "df");
     }
+
+    /// Swaps a public directory and a link to the private one under the operations, as fast as it can.
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn a_racing_swapper_does_not_get_past_an_override() {
+        use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+        let (home, storage) = home();
+        let (one, other) = (home.path().join("public"), home.path().join("link"));
+        symlink("private", &other).unwrap();
+        let view = view(storage, "elradfmwMT", &[("/private", "el", true)]);
+        let done = AtomicBool::new(false);
+        let result = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let attack = || {
+                assert_ne!(get(&view, "/public/file"), Ok("private".into()));
+                let _ = put(&view, "/public/file", "public");
+                let _ = upload(&view, "/public/file", WriteMode::From(0), "public");
+                let _ = block_on(view.remove_directory(&path("/public/deep")));
+                let _ = block_on(view.rename(&path("/public/file"), &path("/public/new")));
+                let _ = block_on(view.remove_file(&path("/public/new")));
+            };
+            let result = catch_unwind(AssertUnwindSafe(|| (0..1000).for_each(|_| attack())));
+            done.store(true, Ordering::Relaxed);
+            result
+        });
+        result.unwrap_or_else(|panic| resume_unwind(panic));
+        assert_eq!(fs::read(home.path().join("private/file")).unwrap(), b"private");
+        assert!(home.path().join("private/deep").exists());
+        assert!(!home.path().join("private/new").exists());
+    }
 }
