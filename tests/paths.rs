@@ -54,8 +54,10 @@ proptest! {
 
     #[test]
     fn joining_in_two_steps_is_joining_once(here in path(), first in spelling(), second in spelling()) {
-        prop_assume!(!first.is_empty() && second.first() != Some(&b'/'));
+        // An absolute second step would not be one.
+        let second = [b"./", &second[..]].concat();
         if let Ok(there) = here.join(&first).and_then(|middle| middle.join(&second)) {
+            let first = if first.is_empty() { b".".to_vec() } else { first };
             prop_assert_eq!(there, here.join(&[first, second].join(&b'/')).unwrap());
         }
     }
