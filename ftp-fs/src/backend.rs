@@ -134,7 +134,7 @@ pub trait BlockingWriter: Send {
     /// client is told that the upload failed.
     ///
     /// # Errors
-    /// As [`FsError`] says.
+    /// That of a write that failed before: what is not whole is never finished. And as [`FsError`] says.
     fn finish(self: Box<Self>) -> Result<Metadata, FsError>;
 }
 

@@ -385,6 +385,8 @@ enum Plan {
     CutAndExtend(usize),
     /// They are added to the file.
     Extend,
+    /// No more of them: something went wrong, and the upload is never finished.
+    Fail(FsError),
 }
 
 impl Plan {
@@ -398,32 +400,27 @@ impl Plan {
 }
 
 impl MemoryWriter {
-    /// Changes the file, if it is still there; what arrives for a removed file is gone, as on a disk.
-    fn change(&mut self, change: impl FnOnce(&mut Content, &Plan) -> Result<(), FsError>) -> Result<(), FsError> {
+    /// Writes to the file, if it is still there; what arrives for a removed file is gone, as on a disk.
+    fn extend(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         let mut nodes = self.tree.lock();
         let Some(node) = nodes.get_mut(&self.path).filter(|node| node.id == self.id) else { return Ok(()) };
         node.modified = now();
-        change(node.content_mut()?, &self.plan)
-    }
-
-    fn cut(content: &mut Content, plan: &Plan) {
-        if let Plan::CutAndExtend(len) = plan {
-            content.truncate(*len);
+        let content = node.content_mut()?;
+        if let Plan::CutAndExtend(len) = std::mem::replace(&mut self.plan, Plan::Extend) {
+            content.truncate(len);
         }
+        content.extend(bytes)
     }
 }
 
 impl BlockingWriter for MemoryWriter {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
-        if let Plan::Replace(content) = &mut self.plan {
-            return content.extend(bytes);
-        }
-        self.change(|content, plan| {
-            Self::cut(content, plan);
-            content.extend(bytes)
-        })?;
-        self.plan = Plan::Extend;
-        Ok(())
+        let written = match &mut self.plan {
+            Plan::Fail(error) => Err(*error),
+            Plan::Replace(content) => content.extend(bytes),
+            Plan::CutAndExtend(_) | Plan::Extend => self.extend(bytes),
+        };
+        written.inspect_err(|error| self.plan = Plan::Fail(*error))
     }
 
     fn finish(mut self: Box<Self>) -> Result<Metadata, FsError> {
@@ -435,7 +432,9 @@ impl BlockingWriter for MemoryWriter {
                 node.content = Some(Arc::new(content));
                 node.modified = now();
             }
-            plan => Self::cut(node.content_mut()?, &plan),
+            Plan::CutAndExtend(len) => node.content_mut()?.truncate(len),
+            Plan::Extend => {}
+            Plan::Fail(error) => return Err(error),
         }
         Ok(node.metadata())
     }
@@ -465,5 +464,48 @@ impl BlockingListing for MemoryListing {
             }
         }
         Ok(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> VirtualPath {
+        VirtualPath::try_from(text).unwrap()
+    }
+
+    fn put(fs: &MemoryFs, at: &str, mode: WriteMode, len: usize) -> Result<(), FsError> {
+        let mut writer = fs.create(&path(at), mode)?;
+        let written = writer.write_all(&vec![0; len]);
+        assert_eq!(writer.finish().map(drop), written, "what failed is not finished");
+        written
+    }
+
+    fn len(fs: &MemoryFs, at: &str) -> u64 {
+        fs.stat(&path(at)).unwrap().len
+    }
+
+    #[test]
+    fn a_full_tree_keeps_the_old_content_and_gives_space_back() {
+        let fs = MemoryFs::with_capacity(100);
+        assert_eq!(put(&fs, "/a", WriteMode::Replace, 60), Ok(()));
+        assert_eq!(put(&fs, "/a", WriteMode::Replace, 50), Err(FsError::NoSpace));
+        assert_eq!(len(&fs, "/a"), 60);
+        assert_eq!(put(&fs, "/b", WriteMode::Replace, 41), Err(FsError::NoSpace));
+        assert_eq!(put(&fs, "/a", WriteMode::From(10), 90), Ok(()));
+        assert_eq!(put(&fs, "/a", WriteMode::Append, 1), Err(FsError::NoSpace));
+        assert_eq!(fs.remove_file(&path("/a")), Ok(()));
+        assert_eq!(put(&fs, "/b", WriteMode::Replace, 100), Ok(()));
+    }
+
+    #[test]
+    fn a_download_goes_on_with_what_it_began_with() {
+        let fs = MemoryFs::new();
+        put(&fs, "/a", WriteMode::Replace, 10).unwrap();
+        let mut reader = fs.open(&path("/a"), 0).unwrap();
+        put(&fs, "/a", WriteMode::Append, 10).unwrap();
+        fs.remove_file(&path("/a")).unwrap();
+        assert_eq!(reader.read(&mut [0; 100]), Ok(10));
     }
 }

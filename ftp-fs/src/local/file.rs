@@ -30,6 +30,8 @@ pub(super) struct LocalWriter {
     is_new: bool,
     /// Set when the file takes another's place in the end.
     staged: Option<Staged>,
+    /// What went wrong: such an upload is never finished.
+    failure: Option<FsError>,
 }
 
 /// Devices and FIFOs block nobody when they are opened in spite of all care.
@@ -89,7 +91,7 @@ impl LocalWriter {
     }
 
     fn in_place(file: File, path: &VirtualPath, cut: Option<u64>) -> Self {
-        Self { file, path: path.clone(), cut, is_new: false, staged: None }
+        Self { file, path: path.clone(), cut, is_new: false, staged: None, failure: None }
     }
 
     fn replace(directory: OwnedFd, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
@@ -149,7 +151,8 @@ impl LocalWriter {
     }
 
     /// A new file that did not fit gives its space back. (Its name stays: it could be another's by now.)
-    fn give_up(&self, error: FsError) {
+    fn give_up(&mut self, error: FsError) {
+        self.failure = Some(error);
         if self.is_new && matches!(error, FsError::NoSpace | FsError::QuotaExceeded) {
             let _ = self.file.set_len(0);
         }
@@ -164,6 +167,7 @@ impl BlockingWriter for LocalWriter {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Metadata, FsError> {
+        self.failure.map_or(Ok(()), Err)?;
         self.cut()?;
         if let Some(staged) = self.staged.take() {
             staged.commit().explain("replacing a file", &self.path)?;

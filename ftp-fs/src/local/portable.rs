@@ -147,18 +147,18 @@ impl BlockingBackend for PortableFs {
         let (directory, name) = self.parent_of_file(path)?;
         if let WriteMode::From(offset) = mode {
             let file = open_at(&directory, name, OpenOptions::new().write(true), offset)?;
-            return Ok(Box::new(PortableWriter { file, cut: Some(offset), staged: None }));
+            return Ok(Box::new(PortableWriter { cut: Some(offset), ..PortableWriter::in_place(file) }));
         }
         match make_file(&directory, name) {
             // Some systems say the latter of a directory.
             Err(FsError::Exists) => {}
             Err(FsError::Refused) if kind_of(&directory, name).is_ok() => {}
-            made => return Ok(Box::new(PortableWriter { file: made?, cut: None, staged: None })),
+            made => return Ok(Box::new(PortableWriter::in_place(made?))),
         }
         let writer = match mode {
             WriteMode::Append => {
                 let (file, _) = open_regular(&directory, name, OpenOptions::new().append(true))?;
-                PortableWriter { file, cut: None, staged: None }
+                PortableWriter::in_place(file)
             }
             _ => stage(directory, name)?,
         };
@@ -176,7 +176,7 @@ impl BlockingBackend for PortableFs {
             staging::can_be_made(&directory.child(&name).map_err(|_| FsError::InvalidName)?)?;
             match make_file(&opened, usable(&name)?) {
                 Ok(file) => {
-                    return Ok(UniqueFile { name, writer: Box::new(PortableWriter { file, cut: None, staged: None }) });
+                    return Ok(UniqueFile { name, writer: Box::new(PortableWriter::in_place(file)) });
                 }
                 Err(FsError::Exists) => {}
                 Err(error) => return Err(error),
@@ -252,6 +252,8 @@ struct PortableWriter {
     cut: Option<u64>,
     /// Set when the file takes another's place in the end. Dropped after the file, which is closed by then.
     staged: Option<Staged>,
+    /// What went wrong: such an upload is never finished.
+    failure: Option<FsError>,
 }
 
 /// A file on its way; removed when dropped.
@@ -267,7 +269,7 @@ fn stage(directory: Dir, target: &str) -> Result<PortableWriter, FsError> {
     let name = String::from_utf8(staging::name()).expect("the name of a staged file is ASCII");
     let file = make_file(&directory, &name)?;
     let staged = Staged { directory, name, target: target.into() };
-    Ok(PortableWriter { file, cut: None, staged: Some(staged) })
+    Ok(PortableWriter { staged: Some(staged), ..PortableWriter::in_place(file) })
 }
 
 impl Staged {
@@ -287,6 +289,10 @@ impl Drop for Staged {
 }
 
 impl PortableWriter {
+    const fn in_place(file: File) -> Self {
+        Self { file, cut: None, staged: None, failure: None }
+    }
+
     fn cut(&mut self) -> Result<(), FsError> {
         self.cut.take().map_or(Ok(()), |len| self.file.set_len(len)).map_err(meaning)
     }
@@ -295,10 +301,12 @@ impl PortableWriter {
 impl BlockingWriter for PortableWriter {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         self.cut()?;
-        self.file.write_all(bytes).map_err(meaning)
+        let written = self.file.write_all(bytes).map_err(meaning);
+        written.inspect_err(|error| self.failure = Some(*error))
     }
 
     fn finish(mut self: Box<Self>) -> Result<Metadata, FsError> {
+        self.failure.map_or(Ok(()), Err)?;
         self.cut()?;
         let metadata = attributes_of(&self.file)?;
         let Self { file, staged, .. } = *self;

@@ -23,7 +23,8 @@ use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Fo
 /// directories and links at the same time can lead it out.
 ///
 /// An upload over an existing file is written beside it and takes its place when it is whole, with its mode and, where
-/// the system allows, its owner; hard links to the old file keep the old content. New files are written in place and
+/// the system allows, its owner; hard links to the old file keep the old content. (Where the directory takes no new
+/// file, the old one is overwritten.) New files are written in place and
 /// stay when the upload is cut, for a later resume. New files are never writable for everybody; for the rest the umask
 /// of the process decides.
 pub struct LocalFs {
