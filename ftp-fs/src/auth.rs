@@ -39,9 +39,9 @@ pub struct Account {
     pub login_message: String,
     /// Text of the reply to QUIT.
     pub quit_message: String,
-    /// Bytes per second that one transfer may receive; `None`: as the server is set up.
+    /// Bytes per second that one transfer may receive; `Some(0)`: without limit, `None`: as the server is set up.
     pub read_limit: Option<u64>,
-    /// Bytes per second that one transfer may send; `None`: as the server is set up.
+    /// Bytes per second that one transfer may send; `Some(0)`: without limit, `None`: as the server is set up.
     pub write_limit: Option<u64>,
 }
 
