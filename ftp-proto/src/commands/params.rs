@@ -24,7 +24,13 @@ pub(crate) fn eprt(session: &mut Session, input: Input<'_>) {
         return;
     }
     match parse_extended_port(input.argument) {
-        Some(HostPort::Address(address)) if address.is_ipv4() == session.local.is_ipv4() => active(session, address),
+        Some(HostPort::Address(mut address)) if address.is_ipv4() == session.local.is_ipv4() => {
+            // lftp names `::`, the address that it is bound to, and means its own.
+            if address.is_ipv6() && address.ip().is_unspecified() {
+                address.set_ip(session.peer.ip());
+            }
+            active(session, address);
+        }
         Some(_) => wrong_protocol(session),
         None => session.reply(Reply::new(501, "Invalid EPRT argument.")),
     }
