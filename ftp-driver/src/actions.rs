@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use ftp_fs::{Account, AuthError, ListTarget, LoginAttempt, UniqueFile, UserView};
 use ftp_proto::{
@@ -14,7 +15,7 @@ use ftp_proto::{
 use ftp_types::{FsError, Metadata, WriteMode};
 
 use crate::holdings::{Holdings, LoggedIn, OpenFile, OpenHandle, SpeedLimits};
-use crate::io::yield_now;
+use crate::io::{within, yield_now};
 use crate::list;
 use crate::outlet::Outlet;
 use crate::pump;
@@ -36,6 +37,8 @@ pub(crate) struct Actions<R: Runtime> {
 
 /// Strangers that are sent away from a data listener before others of the thread have their turn.
 const STRANGERS_PER_TURN: usize = 16;
+/// How long a client that has reset its data connection may take to make another.
+const RECONNECT: Duration = Duration::from_secs(1);
 
 impl<R: Runtime> Actions<R> {
     pub(crate) fn new(runtime: R, service: Service, addresses: Addresses, holdings: Holdings<R>) -> Self {
@@ -231,12 +234,32 @@ impl<R: Runtime> Actions<R> {
     }
 }
 
-/// Waits for the connection of the right peer. Others are closed, and nothing is read from them.
+/// Waits for a connection of the right peer that stands. Those of others are closed, and nothing is read from them.
 async fn accept_from<R: Runtime>(
     runtime: &R,
     listener: &R::Listener,
     from: Option<IpAddr>,
 ) -> Result<R::Stream, DataError> {
+    if let Some(stream) = accept_one(runtime, listener, from).await? {
+        return Ok(stream);
+    }
+    // A client that has reset its connection may come back at once, but is not waited for any longer.
+    let again = async {
+        loop {
+            if let Some(stream) = accept_one(runtime, listener, from).await? {
+                return Ok(stream);
+            }
+        }
+    };
+    within(runtime, RECONNECT, again).await.unwrap_or(Err(DataError::Refused))
+}
+
+/// The next connection of the right peer; `None` when it was reset before it could be accepted.
+async fn accept_one<R: Runtime>(
+    runtime: &R,
+    listener: &R::Listener,
+    from: Option<IpAddr>,
+) -> Result<Option<R::Stream>, DataError> {
     loop {
         for _ in 0..STRANGERS_PER_TURN {
             let accepted = std::future::poll_fn(|cx| match runtime.poll_accept(listener, cx) {
@@ -244,9 +267,8 @@ async fn accept_from<R: Runtime>(
                 other => other.map_ok(Some),
             });
             let Some((stream, peer)) = accepted.await.map_err(|_| DataError::Failed)? else { continue };
-            let expected = from.is_none_or(|from| from.to_canonical() == peer.ip().to_canonical());
-            if expected && sockets::prepare_data(&stream) {
-                return Ok(stream);
+            if from.is_none_or(|from| from.to_canonical() == peer.ip().to_canonical()) {
+                return Ok(sockets::prepare_data(&stream).then_some(stream));
             }
         }
         yield_now().await;

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use ftp_fs::BoxFuture;
 use ftp_proto::{Instant, Reply, Shutdown};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::actions::is_of_one_connection;
 use crate::connection::serve_connection;
@@ -197,10 +198,21 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
 
     fn spawn_session(&self, service: Service, stream: R::Stream, addresses: Addresses, place: Place) {
         let session = serve_connection(self.runtime.clone(), service, stream, addresses);
-        (self.spawn)(Box::pin(async move {
-            let _place = place;
-            session.await;
-        }));
+        let mut served = Some((Box::pin(session), place));
+        (self.spawn)(Box::pin(poll_fn(move |cx| {
+            // A panic would be a bug of ours; it must not end the other sessions, as it does on executors that let it
+            // through. Nothing of the session is used after it.
+            let polled = panic::catch_unwind(AssertUnwindSafe(|| {
+                served.as_mut().map_or(Poll::Ready(()), |(session, _)| session.as_mut().poll(cx).map(drop))
+            }));
+            match polled {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(())) => {}
+                Err(_) => error!(peer = %addresses.peer, "a session panicked, which is a bug"),
+            }
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(served.take())));
+            Poll::Ready(())
+        })));
     }
 }
 

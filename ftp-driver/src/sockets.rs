@@ -65,7 +65,8 @@ pub(crate) fn prepare_control(stream: &impl Stream) {
     }
 }
 
-/// Sets what data connections need. `false`: the peer has reset the connection before it was accepted.
+/// Sets what data connections need. `false`: the peer has reset the connection before it was accepted. It must not be
+/// used then, since the system tells of a reset only once, and calls it a clean end of the stream afterwards.
 pub(crate) fn prepare_data(stream: &impl Stream) -> bool {
     let Some(socket) = stream.socket() else { return true };
     let _ = socket.set_tcp_nodelay(true);

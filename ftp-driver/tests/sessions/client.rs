@@ -50,6 +50,13 @@ impl Client {
         reply
     }
 
+    /// The final reply to a transfer whose data connection was reset: which one depends on whether the server had
+    /// accepted the connection before.
+    pub(crate) fn expect_lost(&mut self) {
+        let reply = self.reply();
+        assert!(reply.starts_with("426 ") || reply.starts_with("425 "), "{reply}");
+    }
+
     /// One whole reply.
     pub(crate) fn reply(&mut self) -> String {
         let mut reply = String::new();

@@ -17,6 +17,7 @@ on_both! {
     passive_ports_come_from_the_range_alone,
     hundreds_of_passive_commands_keep_one_listener,
     a_lost_control_connection_gives_its_place_back,
+    a_session_on_ipv6_has_its_data_there_too,
 }
 
 fn one_too_many_is_told_so_and_not_counted(start: Start) {
@@ -111,6 +112,23 @@ fn a_lost_control_connection_gives_its_place_back(start: Start) {
         drop(data);
     }
     wait_until(|| server.handle.connections() == 0);
+}
+
+fn a_session_on_ipv6_has_its_data_there_too(start: Start) {
+    let server = start(in_memory().build());
+    // Not every machine has it.
+    let Some(address) = server.handle.local_addrs().iter().find(|address| address.is_ipv6()) else { return };
+    let mut client = Client::connect(*address);
+    client.login();
+    client.upload("STOR file", b"content");
+    assert_eq!(client.download("RETR file"), b"content");
+    let listener = std::net::TcpListener::bind("[::1]:0").unwrap();
+    client.command(&format!("EPRT |2|::1|{}|", listener.local_addr().unwrap().port()), 200);
+    client.begin("RETR file");
+    let mut content = String::new();
+    listener.accept().unwrap().0.read_to_string(&mut content).unwrap();
+    client.expect(226);
+    assert_eq!(content, "content");
 }
 
 /// A few ports in a row that nothing uses. They are found by asking for one and looking at its neighbours.

@@ -1,11 +1,11 @@
 //! A server in a thread of its own, stopped when dropped.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ftp_driver::{Handle, Service, ServiceBuilder};
+use ftp_driver::{Handle, Service, ServiceBuilder, sockets};
 use ftp_fs::{Credential, MemoryFs, NewUser, Storage, VirtualUsers};
 use ftp_types::{Permissions, Secret};
 
@@ -36,7 +36,10 @@ pub(crate) fn on_tokio(service: Service) -> Server {
     Server::start(move |tell| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let server = ftp_runtime_tokio::Server::builder(service).bind(any_port()).unwrap().build().unwrap();
+            let listeners = listeners().into_iter();
+            let server = listeners
+                .fold(ftp_runtime_tokio::Server::builder(service), |server, listener| server.listener(listener));
+            let server = server.build().unwrap();
             tell.send(server.handle()).unwrap();
             server.serve().await;
         });
@@ -46,7 +49,10 @@ pub(crate) fn on_tokio(service: Service) -> Server {
 
 pub(crate) fn on_smol(service: Service) -> Server {
     Server::start(move |tell| {
-        let server = ftp_runtime_smol::Server::builder(service).bind(any_port()).unwrap().build().unwrap();
+        let listeners = listeners().into_iter();
+        let server =
+            listeners.fold(ftp_runtime_smol::Server::builder(service), |server, listener| server.listener(listener));
+        let server = server.build().unwrap();
         tell.send(server.handle()).unwrap();
         async_io::block_on(server.serve());
     })
@@ -89,6 +95,8 @@ impl Drop for Server {
     }
 }
 
-fn any_port() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
+/// Any port of IPv4, and of IPv6 where the machine has it.
+fn listeners() -> Vec<TcpListener> {
+    let ipv4 = sockets::listen_for_control("127.0.0.1:0".parse().unwrap()).unwrap();
+    std::iter::once(ipv4).chain(sockets::listen_for_control("[::1]:0".parse().unwrap())).collect()
 }
