@@ -71,3 +71,8 @@ fn expect(control: &mut BufReader<TcpStream>, code: &str) -> io::Result<String> 
     println!("S: {}", reply.trim_end());
     if reply.starts_with(code) { Ok(reply) } else { Err(io::Error::other(format!("expected {code}"))) }
 }
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
