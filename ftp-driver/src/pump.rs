@@ -8,7 +8,7 @@ use ftp_proto::{AsciiDecoder, AsciiEncoder, Representation, TransferError};
 use crate::io::{both, yield_now};
 use crate::runtime::Runtime;
 use crate::wire::Wire;
-use crate::zero_copy::{self, ZeroCopy};
+use crate::zero_copy;
 
 /// How much is read or written at a time. A transfer has two such buffers while it runs, and a third in ASCII.
 const CHUNK: usize = 128 * 1024;
@@ -30,9 +30,9 @@ pub(crate) async fn download<R: Runtime>(
     let file = if zero_copy && image && !wire.is_limited() { zero_copy::file_of(&*reader) } else { None };
     let sent = match file {
         Some(file) => zero_copy::send(wire, file).await?,
-        None => ZeroCopy::Unsupported,
+        None => false,
     };
-    if sent == ZeroCopy::Unsupported {
+    if !sent {
         let encoder = (!image).then(AsciiEncoder::new);
         copy_out(wire, &mut *reader, encoder).await?;
     }

@@ -1,14 +1,5 @@
 //! Files from the page cache to the socket without a stop in our memory, where the system can do that.
 
-/// Whether a file went by zero copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ZeroCopy {
-    /// All of it.
-    Sent,
-    /// Not possible with this file, this connection or this system; nothing was sent.
-    Unsupported,
-}
-
 #[cfg(target_os = "linux")]
 #[path = "zero_copy_linux.rs"]
 mod system;

@@ -14,7 +14,6 @@ use ftp_fs::Reader;
 use ftp_proto::TransferError;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::ZeroCopy;
 use crate::io::yield_now;
 use crate::runtime::{Runtime, Stream};
 use crate::wire::{Channel, Wire, lost};
@@ -49,15 +48,15 @@ pub(crate) fn file_of(reader: &dyn Reader) -> Option<Source> {
     Some(Source { file: Arc::new(file.try_clone().ok()?), start })
 }
 
-/// Sends the file to its end.
-pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<ZeroCopy, TransferError> {
+/// Sends the file to its end. `false`: that is not possible with this file or connection, and nothing was sent.
+pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<bool, TransferError> {
     let Source { file, start } = source;
     let mut offset = start;
     for turn in 1.. {
         match probe(&file, offset) {
             Probe::Warm => {}
             Probe::Cold => warm(&wire.runtime, &file, offset).await,
-            Probe::Unsupported if offset == start => return Ok(ZeroCopy::Unsupported),
+            Probe::Unsupported if offset == start => return Ok(false),
             Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
         }
         match send_window(wire, &file, offset).await {
@@ -66,14 +65,14 @@ pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Resu
                 wire.meter.add(count);
                 offset += count as u64;
             }
-            Err(error) if offset == start && is_unsupported(&error) => return Ok(ZeroCopy::Unsupported),
+            Err(error) if offset == start && is_unsupported(&error) => return Ok(false),
             Err(error) => return Err(failure(&error)),
         }
         if turn % WINDOWS_PER_TURN == 0 {
             yield_now().await;
         }
     }
-    Ok(ZeroCopy::Sent)
+    Ok(true)
 }
 
 fn probe(file: &File, offset: u64) -> Probe {

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use ftp_fs::Reader;
 use ftp_proto::TransferError;
 
-use super::ZeroCopy;
 use crate::runtime::Runtime;
 use crate::wire::Wire;
 
@@ -15,6 +14,6 @@ pub(crate) fn file_of(_: &dyn Reader) -> Option<Infallible> {
 }
 
 /// Never called.
-pub(crate) async fn send<R: Runtime>(_: &mut Wire<R>, file: Infallible) -> Result<ZeroCopy, TransferError> {
+pub(crate) async fn send<R: Runtime>(_: &mut Wire<R>, file: Infallible) -> Result<bool, TransferError> {
     match file {}
 }
