@@ -86,7 +86,7 @@ fn entry() -> impl Strategy<Value = Entry> {
             metadata.unique = unique;
             metadata.rights = Some(Permissions::ALL);
             let link = link.map(|text| Link { text: Some(text), ..Link::default() });
-            Entry { name, metadata, link }
+            Entry { name, metadata, link: link.map(Box::new) }
         },
     )
 }

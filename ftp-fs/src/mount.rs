@@ -284,7 +284,7 @@ impl Listing for MountListing {
             let mut batch = self.batch(max).await?;
             let (mount, _) = self.tree.locate(&self.directory);
             for entry in &mut batch {
-                entry.link = entry.link.take().map(|link| self.tree.link_outward(mount, link));
+                entry.link = entry.link.take().map(|link| Box::new(self.tree.link_outward(mount, *link)));
             }
             Ok(batch)
         })

@@ -1,5 +1,6 @@
 //! What storage tells about a file.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -85,8 +86,8 @@ pub struct Entry {
     pub name: Vec<u8>,
     /// Attributes of the entry itself (a link is not followed).
     pub metadata: Metadata,
-    /// Where a link leads; `None` for everything else.
-    pub link: Option<Link>,
+    /// Where a link leads; `None` for everything else. Most entries are no links, so that it lies elsewhere.
+    pub link: Option<Box<Link>>,
 }
 
 impl Entry {

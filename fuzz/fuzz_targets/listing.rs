@@ -35,7 +35,7 @@ fuzz_target!(|input: Input<'_>| {
     metadata.group = input.group.map(Into::into);
     metadata.unique = input.unique;
     metadata.rights = Some(Permissions::ALL);
-    let link = input.link.map(|text| Link { text: Some(text.to_vec()), path: None, metadata: None });
+    let link = input.link.map(|text| Box::new(Link { text: Some(text.to_vec()), path: None, metadata: None }));
     let entry = Entry { name: input.name.to_vec(), metadata, link };
 
     let facts = Facts::parse(input.facts);

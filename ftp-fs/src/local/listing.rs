@@ -33,7 +33,7 @@ impl LocalListing {
         let mut entry = Entry::new(name.to_vec(), metadata);
         if entry.metadata.kind == FileKind::Symlink {
             let path = self.directory.child(name);
-            entry.link = Some(path.map(|path| self.root.describe_link(&path)).unwrap_or_default());
+            entry.link = Some(path.map(|path| Box::new(self.root.describe_link(&path))).unwrap_or_default());
         }
         Ok(Some(entry))
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry, Metadata as Attributes, OpenOptions, ReadDir};
-use ftp_types::{Entry, FileKind, FsError, Link, Metadata, UnixTime, VirtualPath, WriteMode};
+use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
 use super::{staging, windows_names};
 use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, UniqueFile};
@@ -343,7 +343,7 @@ fn entry(found: &DirEntry) -> Option<Entry> {
     }
     let mut entry = Entry::new(name, metadata(&found.metadata().ok()?));
     if entry.metadata.kind == FileKind::Symlink {
-        entry.link = Some(Link::default());
+        entry.link = Some(Box::default());
     }
     Some(entry)
 }

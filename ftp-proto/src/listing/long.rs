@@ -107,6 +107,7 @@ fn push_padded(out: &mut Vec<u8>, width: usize, align: Align, push: impl FnOnce(
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
     use alloc::string::String;
     use alloc::sync::Arc;
 
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn links_and_special_bits() {
         let mut link = entry(FileKind::Symlink, 0);
-        link.link = Some(Link { text: Some(b"to\nthere".to_vec()), ..Link::default() });
+        link.link = Some(Box::new(Link { text: Some(b"to\nthere".to_vec()), ..Link::default() }));
         assert!(line(&link).ends_with("  name  -> to?there\r\n"));
         let mut special = entry(FileKind::File, 0);
         special.metadata.mode = Some(0o7654);
