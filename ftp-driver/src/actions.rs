@@ -3,25 +3,24 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
-use ftp_fs::{Account, AuthError, ListTarget, LoginAttempt, UniqueFile, UserView};
+use ftp_fs::{Account, AuthError, LoginAttempt, UserView};
 use ftp_proto::{
     Accept, Action, ActionId, Authenticate, Change, Channel, Connect, DataError, Instant, ListFormatter, Listen,
-    ListenError, Listening, Login, LoginError, Open, OpenTarget, Opened, Session, StartTls, Stat, StatPurpose, Ticket,
-    TlsError, Transfer, TransferError, TransferKind, Transferred,
+    ListenError, Listening, Login, LoginError, Open, Opened, Session, StartTls, Stat, Ticket, TlsError, Transfer,
+    TransferError, TransferKind, Transferred,
 };
-use ftp_types::{FsError, Metadata, WriteMode};
+use ftp_types::FsError;
 
 use crate::holdings::{Holdings, LoggedIn, OpenFile, OpenHandle, SpeedLimits};
-use crate::io::{within, yield_now};
 use crate::list;
 use crate::outlet::Outlet;
 use crate::pump;
+use crate::rendezvous::{accept_from, connect_error};
 use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
 use crate::sockets;
+use crate::storage;
 use crate::task::{Progress, Running, Task};
 use crate::wire::{self, ClosesFirst, Meter, Wire};
 
@@ -34,11 +33,6 @@ pub(crate) struct Actions<R: Runtime> {
     pub(crate) outlet: Outlet,
     closes_first: ClosesFirst,
 }
-
-/// Strangers that are sent away from a data listener before others of the thread have their turn.
-const STRANGERS_PER_TURN: usize = 16;
-/// How long a client that has reset its data connection may take to make another.
-const RECONNECT: Duration = Duration::from_secs(1);
 
 impl<R: Runtime> Actions<R> {
     pub(crate) fn new(runtime: R, service: Service, addresses: Addresses, holdings: Holdings<R>) -> Self {
@@ -89,22 +83,14 @@ impl<R: Runtime> Actions<R> {
     }
 
     fn stat(&self, ticket: Ticket<Stat>) -> Box<dyn Running<R>> {
-        let (view, Stat { path, purpose }) = (self.view(), ticket.request().clone());
-        let work = async move {
-            let view = view?;
-            if purpose == StatPurpose::RenameSource {
-                view.check_rename(&path).await?;
-                // RNFR asks for nothing but whether it can go on.
-                return Ok(Metadata::new(ftp_types::FileKind::Other, 0));
-            }
-            view.stat(&path, purpose.right()).await
-        };
+        let (view, stat) = (self.view(), ticket.request().clone());
+        let work = async move { storage::stat(&*view?, stat).await };
         Task::new(ticket, work, as_it_is)
     }
 
     fn change(&self, ticket: Ticket<Change>) -> Box<dyn Running<R>> {
         let (view, change) = (self.view(), ticket.request().clone());
-        let work = async move { apply(&*view?, change).await };
+        let work = async move { storage::change(&*view?, change).await };
         Task::new(ticket, work, as_it_is)
     }
 
@@ -113,10 +99,10 @@ impl<R: Runtime> Actions<R> {
         let work = async move {
             let LoggedIn { view, limits } = account?;
             if only_check {
-                check(&view, target).await?;
+                storage::check(&view, target).await?;
                 return Ok((None, Opened::default()));
             }
-            let (handle, opened) = open(&view, target).await?;
+            let (handle, opened) = storage::open(&view, target).await?;
             Ok((Some(OpenFile { handle, limits }), opened))
         };
         Task::new(
@@ -200,16 +186,7 @@ impl<R: Runtime> Actions<R> {
                 _ => limits.send,
             };
             let mut wire = Wire::new(runtime, channel, meter, limit);
-            let end = match (handle, kind, formatter) {
-                (OpenHandle::Reader(reader), TransferKind::Send(representation), _) => {
-                    pump::download(&mut wire, reader, representation, sendfile).await
-                }
-                (OpenHandle::Writer(writer), TransferKind::Receive(representation), _) => {
-                    pump::upload(&mut wire, writer, representation).await
-                }
-                (OpenHandle::Listing(listing), _, Some(formatter)) => list::send(&mut wire, listing, &formatter).await,
-                _ => Err(TransferError::Storage(FsError::Unsupported)),
-            };
+            let end = move_bytes(&mut wire, handle, kind, formatter, sendfile).await;
             Transferred { bytes: wire.meter.bytes(), end }
         };
         Task::new(ticket, work, as_it_is).with_progress(progress)
@@ -234,103 +211,25 @@ impl<R: Runtime> Actions<R> {
     }
 }
 
-/// Waits for a connection of the right peer that stands. Those of others are closed, and nothing is read from them.
-async fn accept_from<R: Runtime>(
-    runtime: &R,
-    listener: &R::Listener,
-    from: Option<IpAddr>,
-) -> Result<R::Stream, DataError> {
-    if let Some(stream) = accept_one(runtime, listener, from).await? {
-        return Ok(stream);
+async fn move_bytes<R: Runtime>(
+    wire: &mut Wire<R>,
+    handle: OpenHandle,
+    kind: TransferKind,
+    formatter: Option<ListFormatter>,
+    sendfile: bool,
+) -> Result<(), TransferError> {
+    match (handle, kind, formatter) {
+        (OpenHandle::Reader(reader), TransferKind::Send(representation), _) => {
+            pump::download(wire, reader, representation, sendfile).await
+        }
+        (OpenHandle::Writer(writer), TransferKind::Receive(representation), _) => {
+            pump::upload(wire, writer, representation).await
+        }
+        (OpenHandle::Listing(listing), TransferKind::List(_), Some(formatter)) => {
+            list::send(wire, listing, &formatter).await
+        }
+        _ => Err(TransferError::Storage(FsError::Unsupported)),
     }
-    // A client that has reset its connection may come back at once, but is not waited for any longer.
-    let again = async {
-        loop {
-            if let Some(stream) = accept_one(runtime, listener, from).await? {
-                return Ok(stream);
-            }
-        }
-    };
-    within(runtime, RECONNECT, again).await.unwrap_or(Err(DataError::Refused))
-}
-
-/// The next connection of the right peer; `None` when it was reset before it could be accepted.
-async fn accept_one<R: Runtime>(
-    runtime: &R,
-    listener: &R::Listener,
-    from: Option<IpAddr>,
-) -> Result<Option<R::Stream>, DataError> {
-    loop {
-        for _ in 0..STRANGERS_PER_TURN {
-            let accepted = std::future::poll_fn(|cx| match runtime.poll_accept(listener, cx) {
-                Poll::Ready(Err(error)) if is_of_one_connection(&error) => Poll::Ready(Ok(None)),
-                other => other.map_ok(Some),
-            });
-            let Some((stream, peer)) = accepted.await.map_err(|_| DataError::Failed)? else { continue };
-            if from.is_none_or(|from| from.to_canonical() == peer.ip().to_canonical()) {
-                return Ok(sockets::prepare_data(&stream).then_some(stream));
-            }
-        }
-        yield_now().await;
-    }
-}
-
-/// Whether the error is that of a connection that was gone before it was accepted, and not that of the listener.
-pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
-
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
-}
-
-async fn apply(view: &UserView, change: Change) -> Result<(), FsError> {
-    match change {
-        Change::MakeDirectory(path) => view.make_directory(&path).await,
-        Change::RemoveDirectory(path) => view.remove_directory(&path).await,
-        Change::RemoveFile(path) => view.remove_file(&path).await,
-        Change::Rename { from, to } => view.rename(&from, &to).await,
-        Change::SetMode { path, mode } => view.set_mode(&path, mode).await,
-        Change::SetModified { path, time } => view.set_modified(&path, time).await,
-        _ => Err(FsError::Unsupported),
-    }
-}
-
-async fn check(view: &UserView, target: OpenTarget) -> Result<(), FsError> {
-    match target {
-        OpenTarget::Read { path, offset } => view.check_open(&path, offset).await,
-        OpenTarget::Write { path, mode } => view.check_create(&path, mode).await,
-        OpenTarget::Unique { directory, .. } => {
-            let unused = directory.child(b"stou.check").map_err(|_| FsError::InvalidName)?;
-            view.check_create(&unused, WriteMode::Replace).await
-        }
-        OpenTarget::List { path, file_will_do } => view.list(&path, list_target(file_will_do)).await.map(drop),
-        _ => Err(FsError::Unsupported),
-    }
-}
-
-async fn open(view: &UserView, target: OpenTarget) -> Result<(OpenHandle, Opened), FsError> {
-    match target {
-        OpenTarget::Read { path, offset } => {
-            let mut reader = view.open(&path, offset).await?;
-            let len = reader.metadata().await.ok().map(|metadata| metadata.len.saturating_sub(offset));
-            Ok((OpenHandle::Reader(reader), Opened { len, name: None }))
-        }
-        OpenTarget::Write { path, mode } => {
-            Ok((OpenHandle::Writer(view.create(&path, mode).await?), Opened::default()))
-        }
-        OpenTarget::Unique { directory, prefix } => {
-            let UniqueFile { name, writer } = view.create_unique(&directory, &prefix).await?;
-            Ok((OpenHandle::Writer(writer), Opened { len: None, name: Some(name) }))
-        }
-        OpenTarget::List { path, file_will_do } => {
-            let listing = view.list(&path, list_target(file_will_do)).await?;
-            Ok((OpenHandle::Listing(listing), Opened::default()))
-        }
-        _ => Err(FsError::Unsupported),
-    }
-}
-
-fn list_target(file_will_do: bool) -> ListTarget {
-    if file_will_do { ListTarget::Any } else { ListTarget::Directory }
 }
 
 fn as_it_is<R: Runtime, T>(result: T, _: ActionId, _: &mut Holdings<R>) -> T {
@@ -349,14 +248,5 @@ fn login_error(error: AuthError) -> LoginError {
     match error {
         AuthError::Unavailable => LoginError::Unavailable,
         _ => LoginError::Rejected,
-    }
-}
-
-fn connect_error(error: &io::Error) -> DataError {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
-
-    match error.kind() {
-        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut => DataError::Refused,
-        _ => DataError::Failed,
     }
 }

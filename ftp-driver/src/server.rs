@@ -13,10 +13,10 @@ use ftp_fs::BoxFuture;
 use ftp_proto::{Instant, Reply, Shutdown};
 use tracing::{debug, error, info, warn};
 
-use crate::actions::is_of_one_connection;
 use crate::connection::serve_connection;
 use crate::io::{poll_finish_sending, poll_write};
 use crate::limits::{Exceeded, Limits, Place};
+use crate::rendezvous::is_of_one_connection;
 use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
 use crate::shutdown::{Stop, Stopping};
