@@ -85,7 +85,7 @@ fn entry() -> impl Strategy<Value = Entry> {
             metadata.owner = Some(owner.into());
             metadata.unique = unique;
             metadata.rights = Some(Permissions::ALL);
-            let link = link.map(|text| Box::new(Link { text: Some(text), ..Link::default() }));
+            let link = link.map(|text| Link { text: Some(text), ..Link::default() });
             Entry { name, metadata, link: link.map(Box::new) }
         },
     )
