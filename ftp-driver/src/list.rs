@@ -12,8 +12,9 @@ use crate::wire::Wire;
 
 /// Entries of the first batch: few, so that the first lines leave early.
 const FIRST_BATCH: usize = 32;
-/// Entries of every other batch.
-const BATCH: usize = 256;
+/// Entries of every other batch. Two batches exist at a time, but the allocator may keep the room of one for each thread
+/// that ever made one; this is what a listing leaves behind.
+const BATCH: usize = 128;
 /// Lines are written when there are so many bytes of them.
 const FULL: usize = 48 * 1024;
 /// What the buffer holds at most, but for names beyond all measure.
