@@ -51,6 +51,7 @@ fn what_users_alone_may_is_530_to_all_others_whatever_the_argument() {
         match info.access {
             Access::Users => assert!(refused(&alone) && refused(&with_argument), "{alone}"),
             Access::AnyoneBare => assert!(!refused(&alone) && refused(&with_argument), "{alone}"),
+            Access::AnyoneSome => assert!(refused(&alone), "{alone}"),
             Access::Anyone => assert!(!refused(&alone), "{alone}"),
         }
     }

@@ -41,6 +41,8 @@ pub enum Access {
     Anyone,
     /// Anyone as long as there is no argument, else only users (STAT).
     AnyoneBare,
+    /// Anyone with some arguments, of which the handler knows; without any only users (OPTS, SITE).
+    AnyoneSome,
     /// Only users: 530 before login, whatever the argument is.
     Users,
 }
@@ -118,7 +120,7 @@ pub fn commands() -> impl Iterator<Item = &'static CommandInfo> {
     TABLE.iter().map(|row| &row.info)
 }
 
-use Access::{Anyone, AnyoneBare};
+use Access::{Anyone, AnyoneBare, AnyoneSome};
 use Argument::{None, Optional, Required};
 
 const RFC_959_ACCESS: &str = "RFC 959 §4.1.1";
@@ -181,7 +183,7 @@ static TABLE: &[Row] = &[
         files::mfmt,
     ),
     Row::new("SITE", Required, RFC_959_SERVICE, "SITE <CHMOD|HELP>: services of this site", files::site)
-        .open_to(Anyone),
+        .open_to(AnyoneSome),
     // Listings
     Row::new("LIST", Optional, RFC_959_SERVICE, "LIST [<path>]: list a directory", dirs::list),
     Row::new("NLST", Optional, RFC_959_SERVICE, "NLST [<path>]: list names alone", dirs::nlst),
@@ -193,7 +195,8 @@ static TABLE: &[Row] = &[
         .keeps_marker(),
     // Information
     Row::new("FEAT", None, "RFC 2389 §3", "FEAT: list the features", info::feat).open_to(Anyone),
-    Row::new("OPTS", Required, "RFC 2389 §4", "OPTS <command> [<options>]: set options", info::opts).open_to(Anyone),
+    Row::new("OPTS", Required, "RFC 2389 §4", "OPTS <command> [<options>]: set options", info::opts)
+        .open_to(AnyoneSome),
     Row::new("HELP", Optional, RFC_959_SERVICE, "HELP [<command>]: this help", info::help).open_to(Anyone),
     Row::new("NOOP", None, RFC_959_SERVICE, "NOOP: do nothing", info::noop)
         .open_to(Anyone)

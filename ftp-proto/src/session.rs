@@ -515,6 +515,7 @@ impl Session {
         let open = match info.access {
             Access::Anyone => true,
             Access::AnyoneBare => !has_argument,
+            Access::AnyoneSome => has_argument,
             Access::Users => false,
         };
         if !info.offered {

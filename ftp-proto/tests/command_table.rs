@@ -20,6 +20,7 @@ fn table() -> String {
             _ if !info.offered => "answered by 502",
             Access::Anyone => "anyone",
             Access::AnyoneBare => "users; anyone without argument",
+            Access::AnyoneSome => "users; anyone with some arguments",
             Access::Users => "users",
         };
         let help = info.help.replace('|', "\\|").replace('<', "&lt;");
