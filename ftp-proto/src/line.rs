@@ -116,7 +116,10 @@ impl LineReader {
     /// An IAC that introduced no command. At the start of a line it is what remains of a Synch whose urgent byte the
     /// network kept out of the stream; elsewhere it is a byte of a name in some one-byte charset.
     fn take_raw(&mut self, byte: u8) -> Option<Framed> {
-        if self.is_mid_line() { self.take_byte(IAC).or_else(|| self.take_byte(byte)) } else { self.take_byte(byte) }
+        let before = if self.is_mid_line() { self.take_byte(IAC) } else { None };
+        // Taken even if the line has just become too long: it may be the line's end.
+        let found = self.take_byte(byte);
+        before.or(found)
     }
 
     fn append(&mut self, byte: u8) {
@@ -199,6 +202,12 @@ mod tests {
             let found = lines(&chunks);
             assert_eq!(found[1..], [Framed::TooLong, line(b"NOOP")], "{size}");
         }
+    }
+
+    #[test]
+    fn the_end_of_an_overlong_line_is_seen_behind_an_iac_that_made_it_too_long() {
+        let wire = [&vec![b'a'; LineReader::MAX_LEN][..], b"\xff\nNOOP\r\n"].concat();
+        assert_eq!(lines(&[&wire]), vec![Framed::TooLong, line(b"NOOP")]);
     }
 
     #[test]
