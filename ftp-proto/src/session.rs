@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hint::black_box;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -206,7 +207,11 @@ impl Session {
     /// released.
     pub fn handle_eof(&mut self, now: Instant) {
         self.observe(now);
-        let said_quit = |line: &[u8]| parse::words(line).0.eq_ignore_ascii_case(b"QUIT");
+        // A QUIT that will be refused ends nothing.
+        let said_quit = |line: &[u8]| {
+            let (verb, argument) = parse::words(line);
+            verb.eq_ignore_ascii_case(b"QUIT") && argument.is_empty()
+        };
         let ends_itself = matches!(self.phase, Phase::Ending(..)) || self.lane.any(said_quit);
         if !ends_itself {
             self.close(CloseReason::PeerClosed);
@@ -446,6 +451,7 @@ impl Session {
                 Some(Framed::Line { mut line, .. }) => {
                     self.run(&line);
                     line.fill(0);
+                    black_box(&mut line);
                 }
                 Some(Framed::TooLong) => {
                     self.marker = None;
@@ -467,17 +473,15 @@ impl Session {
             Framed::Line { line, .. } => Command::parse(line),
         };
         let beside = match command {
-            Some(command) if matches!(command.row.beside, Beside::Abort) => return running.may_be_aborted(),
-            Some(command) if self.refusal(&command).is_some() => Beside::Yes,
-            Some(command) => command.row.beside,
-            None => Beside::Yes,
+            Some(command) if self.refusal(&command).is_none() => command.row.beside,
+            _ => Beside::Yes,
         };
-        running.lets_others_run()
-            && match beside {
-                Beside::Yes | Beside::Abort => true,
-                Beside::Bare => command.is_some_and(|command| command.argument().is_empty()),
-                Beside::No => false,
-            }
+        match beside {
+            Beside::Abort => running.may_be_aborted(),
+            Beside::Yes => running.lets_others_run(),
+            Beside::Bare => running.lets_others_run() && command.is_some_and(|command| command.argument().is_empty()),
+            Beside::No => false,
+        }
     }
 
     fn run(&mut self, line: &[u8]) {
