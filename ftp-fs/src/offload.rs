@@ -40,13 +40,13 @@ pub trait Unblock: Clone + Send + Sync + 'static {
 pub struct Offload<B: ?Sized, U> {
     inner: Arc<B>,
     unblock: U,
-    logins: Semaphore,
+    logins: Arc<Semaphore>,
 }
 
 impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
     /// Wraps `inner`, whose work `unblock` runs.
     pub fn new(inner: Arc<B>, unblock: U) -> Self {
-        Self { inner, unblock, logins: Semaphore::new(logins_at_once()) }
+        Self { inner, unblock, logins: Arc::new(Semaphore::new(logins_at_once())) }
     }
 
     fn run<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'static, T> {
@@ -141,8 +141,13 @@ impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
 impl<A: BlockingAuthenticator + ?Sized, U: Unblock> Authenticator for Offload<A, U> {
     fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>> {
         Box::pin(async move {
-            let _turn = self.logins.acquire().await;
-            self.run(move |inner| inner.authenticate(&attempt)).await
+            let turn = self.logins.acquire_arc().await;
+            self.run(move |inner| {
+                // The turn ends with the work, which goes on when the client has left.
+                let _turn = turn;
+                inner.authenticate(&attempt)
+            })
+            .await
         })
     }
 }

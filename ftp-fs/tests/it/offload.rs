@@ -1,13 +1,13 @@
 //! From blocking to async: what travels, and what a dropped future leaves behind.
 
 use std::future::{Future, pending};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use crate::common::path;
-use ftp_fs::{Backend, BlockingBackend, MemoryFs, Offload, Unblock};
-use ftp_types::{FsError, WriteMode};
+use crate::common::{path, user};
+use ftp_fs::{Authenticator, Backend, BlockingBackend, LoginAttempt, MemoryFs, Offload, Unblock, VirtualUsers};
+use ftp_types::{FsError, Secret, WriteMode};
 use futures_lite::future::block_on;
 
 /// Counts its hops, and swallows the work of one when told to.
@@ -74,4 +74,42 @@ fn closing_is_offloaded_too() {
     let before = hops.0.0.load(Ordering::Relaxed);
     drop(writer);
     assert_eq!(hops.0.0.load(Ordering::Relaxed), before + 1);
+}
+
+/// Work that has begun, and that nobody can stop any more.
+#[derive(Clone, Default)]
+struct Threads(Arc<Mutex<Vec<Work>>>);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl Unblock for Threads {
+    async fn unblock<T, F>(&self, work: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.0.lock().unwrap().push(Box::new(|| drop(work())));
+        pending().await
+    }
+}
+
+#[test]
+fn clients_that_leave_while_their_login_is_judged_take_no_more_threads_than_those_that_stay() {
+    let threads = Threads::default();
+    let users = Offload::new(Arc::new(VirtualUsers::new()), threads.clone());
+    let begin_and_leave = || {
+        let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
+        let (user, password) = (user("alice"), Secret::from("guess"));
+        let mut login = users.authenticate(LoginAttempt { user, password, peer, local, secure: false });
+        assert!(login.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    };
+    (0..10_000).for_each(|_| begin_and_leave());
+    let at_once = threads.0.lock().unwrap().len();
+    assert!((1..10_000).contains(&at_once), "{at_once}");
+
+    // As many more have their turn when these are done.
+    let done = std::mem::take(&mut *threads.0.lock().unwrap());
+    done.into_iter().for_each(|work| work());
+    (0..10_000).for_each(|_| begin_and_leave());
+    assert_eq!(threads.0.lock().unwrap().len(), at_once);
 }
