@@ -161,8 +161,7 @@ impl LocalWriter {
 
 impl BlockingWriter for LocalWriter {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
-        self.cut()?;
-        let written = self.file.write_all(bytes).explain("writing", &self.path);
+        let written = self.cut().and_then(|()| self.file.write_all(bytes).explain("writing", &self.path));
         written.inspect_err(|error| self.give_up(*error))
     }
 
@@ -206,4 +205,17 @@ fn regular(stat: &Stat) -> Result<(), FsError> {
 /// The root has no parent to open it in, and is no file.
 pub(super) fn root_is_a_directory(error: FsError) -> FsError {
     if error == FsError::IsRoot { FsError::IsADirectory } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_whose_file_cannot_be_cut_is_never_finished() {
+        let unwritable = File::open("/dev/null").unwrap();
+        let mut writer = Box::new(LocalWriter::in_place(unwritable, &VirtualPath::root(), Some(0)));
+        assert!(writer.write_all(b"").is_err());
+        assert!(writer.finish().is_err());
+    }
 }

@@ -300,8 +300,7 @@ impl PortableWriter {
 
 impl BlockingWriter for PortableWriter {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
-        self.cut()?;
-        let written = self.file.write_all(bytes).map_err(meaning);
+        let written = self.cut().and_then(|()| self.file.write_all(bytes).map_err(meaning));
         written.inspect_err(|error| self.failure = Some(*error))
     }
 
