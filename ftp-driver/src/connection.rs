@@ -133,6 +133,8 @@ impl<R: Runtime> Connection<R> {
                 return Poll::Pending;
             }
         }
+        // Who keeps the session busy gets no more time for it than others.
+        let _ = self.poll_timer(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -212,6 +214,10 @@ impl<R: Runtime> Connection<R> {
         let mut task = self.running.swap_remove(place);
         tell_progress(&mut self.session, &mut *task, self.runtime.now());
         self.count(&mut *task);
+        if task.progress().is_some() {
+            // Lines of STAT that are not on their way yet would come behind the reply that ends it.
+            self.actions.outlet.clear();
+        }
         task.cancel(&mut self.session, self.runtime.now());
     }
 
@@ -263,6 +269,8 @@ impl<R: Runtime> Connection<R> {
             if done {
                 let mut task = self.running.swap_remove(place);
                 self.count(&mut *task);
+                // A listing that fails leaves lines here, which belong before the reply that ends it.
+                self.actions.outlet.take_into(self.control.out());
                 task.finish(&mut self.actions.holdings, &mut self.session, self.runtime.now());
                 progress = true;
             } else {

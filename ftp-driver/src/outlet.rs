@@ -33,6 +33,11 @@ impl Outlet {
         !std::mem::take(&mut *chunk).is_empty()
     }
 
+    /// Takes back what was handed over and is not on its way.
+    pub(crate) fn clear(&self) {
+        self.chunk().clear();
+    }
+
     fn chunk(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

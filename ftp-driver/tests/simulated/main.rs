@@ -1,5 +1,6 @@
 //! Sessions in a simulated world: hours pass in no time, and always in the same way.
 
+mod breaking;
 mod world;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use ftp_fs::{BlockingBackend, Credential, MemoryFs, NewUser, Storage, VirtualUse
 use ftp_proto::{CloseReason, Config};
 use ftp_types::{Permissions, Secret, VirtualPath, WriteMode};
 
+use breaking::Breaking;
 use world::{SimStream, Task, World};
 
 #[test]
@@ -110,6 +112,78 @@ fn lines_of_stat_and_replies_keep_their_order_when_the_client_reads_slowly() {
     let lines: Vec<&str> = all.lines().collect();
     assert_eq!(lines.len(), 3003);
     assert!(lines[0].starts_with("213-") && lines[3001].starts_with("213 ") && lines[3002].starts_with("200 "));
+}
+
+#[test]
+fn no_line_of_stat_comes_behind_the_last_reply() {
+    let storage = MemoryFs::new();
+    for number in 0..3000 {
+        storage.make_directory(&path(&format!("/a-directory-with-a-long-name-{number}"))).unwrap();
+    }
+    let mut session = Simulated::new(service_with(storage));
+    session.login();
+    session.control.send(b"STAT /\r\n");
+    session.run();
+    session.pass(Duration::from_secs(301));
+    let mut all = String::new();
+    while session.task.run().is_none() {
+        let said = session.said();
+        if said.is_empty() {
+            session.world.skip_to_next_timer();
+        }
+        all.push_str(&said);
+    }
+    all.push_str(&session.said());
+    assert!(all.starts_with("213-"));
+    assert_eq!(all.lines().last(), Some("421 Data connection stalled, closing."));
+}
+
+#[test]
+fn no_line_of_a_listing_that_fails_comes_behind_the_last_reply() {
+    for entries in (0..3000).step_by(100) {
+        let mut session = Simulated::new(service_with(Breaking { entries }));
+        session.login();
+        session.control.send(b"STAT /\r\n");
+        let mut all = String::new();
+        for _ in 0..100 {
+            session.run();
+            all.push_str(&session.said());
+        }
+        assert_eq!(all.lines().count(), entries + 2);
+        assert_eq!(all.lines().last(), Some("213 End: listing is not whole."), "{entries}");
+    }
+}
+
+#[test]
+fn a_flood_of_commands_keeps_no_timer_from_its_time() {
+    /// A client that answers each reply by a command at once, while time passes.
+    struct Flood(World, Arc<Mutex<(SimStream, usize)>>);
+    impl ftp_driver::Hooks for Flood {
+        fn reply(&self, _: &ftp_driver::SessionInfo, _: &ftp_proto::Reply) {
+            let mut client = self.1.lock().unwrap();
+            client.0.receive();
+            client.1 += 1;
+            if client.1 < FLOOD {
+                self.0.skip_to_next_timer();
+                client.0.send(b"NOOP\r\n");
+            }
+        }
+    }
+    const FLOOD: usize = 10_000;
+
+    let (control, server) = SimStream::pair();
+    let (world, client) = (World::default(), Arc::new(Mutex::new((control, 0))));
+    let service = service().hooks(Flood(world.clone(), Arc::clone(&client))).build();
+    let addresses = Addresses { local: local(21), peer: SocketAddr::from(([192, 0, 2, 2], 50_000)) };
+    let mut task = Task::new(serve_connection(world.clone(), service, server, addresses));
+    let summary = loop {
+        match task.run() {
+            Some(summary) => break summary,
+            None => assert!(world.skip_to_next_timer()),
+        }
+    };
+    assert_eq!(summary.reason, CloseReason::LoginTimeout);
+    assert!(client.lock().unwrap().1 < FLOOD, "the flood has ended before the session");
 }
 
 #[test]
@@ -272,7 +346,7 @@ fn service() -> ServiceBuilder {
     service_with(storage)
 }
 
-fn service_with(storage: MemoryFs) -> ServiceBuilder {
+fn service_with(storage: impl BlockingBackend) -> ServiceBuilder {
     let users = VirtualUsers::new();
     let password = Credential::Plain(Secret::new(b"secret"));
     let alice = NewUser::new("alice".parse().unwrap(), password, Storage::blocking(storage));
