@@ -371,8 +371,13 @@ impl JudgedListing {
             Some(link) => self.rights_of_link(link, own),
         };
         entry.metadata.rights = Some(rights);
-        if let Some(metadata) = entry.link.as_mut().and_then(|link| link.metadata.as_mut()) {
-            metadata.rights = Some(rights);
+        if let Some(link) = &mut entry.link {
+            if !rights.allows(Right::List) {
+                // What MLST would not tell of the other end, a listing does not tell either; CWD tells that much.
+                let entered = link.metadata.take_if(|found| found.is_directory() && rights.allows(Right::Enter));
+                link.metadata = entered.map(|found| Metadata::new(found.kind, 0));
+            }
+            link.metadata.iter_mut().for_each(|metadata| metadata.rights = Some(rights));
         }
     }
 

@@ -229,6 +229,24 @@ mod links {
         assert_eq!(of("out"), "df");
     }
 
+    #[test]
+    fn a_link_tells_nothing_of_what_the_user_may_not_look_at() {
+        let (_home, storage) = home();
+        let view = view(storage, "elr", &[("/private", "r", true)]);
+        assert_eq!(block_on(view.stat(&path("/public/to_file"), Right::List)).err(), Some(FsError::Denied));
+        for entry in list(&view, "/public").unwrap().iter().filter(|entry| entry.link.is_some()) {
+            assert_eq!(entry.followed().kind, ftp_types::FileKind::Symlink, "{entry:?}");
+        }
+        assert_eq!(rights(&view, "/public").last(), Some(&("to_file".into(), "r".into())));
+
+        let (_home, storage) = home();
+        let view = super::view(storage, "elr", &[("/private", "e", true)]);
+        let entries = list(&view, "/public").unwrap();
+        let directory = entries.iter().find(|entry| entry.name == b"link").unwrap().followed();
+        assert_eq!((directory.is_directory(), directory.modified), (true, None));
+        assert!(!entries.last().unwrap().followed().is_file());
+    }
+
     /// Swaps a public directory and a link to the private one under the operations, as fast as it can.
     #[test]
     #[cfg(any(target_os = "linux", target_os = "android"))]
