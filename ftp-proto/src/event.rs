@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use ftp_types::{UserName, VirtualPath};
+use ftp_types::{Escaped, UserName, VirtualPath};
 
 use crate::action::{ActionId, Change, Representation, TransferError};
 use crate::parse::{self, Command};
@@ -100,7 +100,7 @@ fn masked(line: &[u8]) -> Option<Vec<u8>> {
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::text::write_escaped(f, &self.line)
+        Escaped(&self.line).fmt(f)
     }
 }
 

@@ -8,9 +8,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ftp_types::FsError;
+use ftp_types::{Escaped, FsError};
 
-use crate::text::{breaks_line, write_escaped};
+use crate::text::breaks_line;
 
 /// A three-digit reply code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,8 +144,7 @@ impl Reply {
 /// For logs: the first line, and how many more there are.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.code)?;
-        write_escaped(f, &self.first)?;
+        write!(f, "{} {}", self.code, Escaped(&self.first))?;
         match self.rest.len() {
             0 => Ok(()),
             more => write!(f, " (+{more} lines)"),

@@ -1,22 +1,5 @@
 //! Small helpers for bytes that are mostly text.
 
-use core::fmt;
-
-/// Writes bytes for a log: control characters and what is not UTF-8 come escaped.
-pub(crate) fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                fmt::Write::write_char(f, character)?;
-            }
-        }
-        chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-    }
-    Ok(())
-}
-
 /// Whether the byte would break the line that holds it (CR, LF), or the string (NUL).
 pub(crate) const fn breaks_line(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n' | 0)

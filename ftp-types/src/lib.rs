@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod error;
+mod escaped;
 mod meta;
 mod name;
 mod path;
@@ -19,6 +20,7 @@ mod secret;
 mod time;
 
 pub use error::FsError;
+pub use escaped::Escaped;
 pub use meta::{Entry, FileKind, Link, Metadata, WriteMode};
 pub use name::{InvalidUserName, UserName};
 pub use path::{Components, InvalidPath, VirtualPath};

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::Escaped;
+
 /// An absolute, normal path inside a user's tree, in bytes.
 ///
 /// By construction it starts with `/`, holds neither `.` nor `..` nor an empty component, no NUL, and does not end in
@@ -177,17 +179,7 @@ impl Default for VirtualPath {
 /// For logs: bytes that are not printable text come escaped, so that no name can forge a line.
 impl fmt::Display for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if character.is_control() {
-                    write!(f, "{}", character.escape_default())?;
-                } else {
-                    fmt::Write::write_char(f, character)?;
-                }
-            }
-            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-        }
-        Ok(())
+        Escaped(&self.0).fmt(f)
     }
 }
 
