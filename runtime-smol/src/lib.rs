@@ -69,12 +69,12 @@ impl From<Async<TcpStream>> for SmolStream {
 }
 
 impl Unblock for SmolRuntime {
-    fn unblock<T, F>(&self, work: F) -> impl Future<Output = T> + Send
+    async fn unblock<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        blocking::unblock(work)
+        blocking::unblock(work).await
     }
 }
 
