@@ -7,6 +7,9 @@ use ftp_types::{Permissions, Right, VirtualPath};
 /// Of all overrides that apply to a path the one with the longest path counts, alone; the base set counts when none
 /// does. Paths are those of [resolved](crate::BlockingBackend::resolve) places: an override given for a link would
 /// guard the link and not what it leads to.
+///
+/// They are compared byte by byte. Where the file system ignores case, or the form of accented letters, another spelling
+/// of a directory's name passes its override by: do not rely on overrides that take rights away there.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PermissionRules {
     base: Permissions,
