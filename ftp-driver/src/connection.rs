@@ -250,7 +250,8 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn offer_input(&mut self) -> bool {
-        if self.control.unsent() >= UNSENT_MAX {
+        // Outputs that are left wait for bytes before them to be written.
+        if self.control.unsent() >= UNSENT_MAX || !self.outputs.is_empty() {
             return false;
         }
         let untaken = self.control.untaken();

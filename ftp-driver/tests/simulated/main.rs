@@ -115,6 +115,43 @@ fn lines_of_stat_and_replies_keep_their_order_when_the_client_reads_slowly() {
 }
 
 #[test]
+fn replies_are_not_hoarded_behind_work_that_waits_for_its_turn() {
+    /// Counts the bytes of all replies.
+    struct Said(Arc<Mutex<usize>>);
+    impl ftp_driver::Hooks for Said {
+        fn reply(&self, _: &ftp_driver::SessionInfo, reply: &ftp_proto::Reply) {
+            let mut bytes = Vec::new();
+            reply.write_to(&mut bytes);
+            *self.0.lock().unwrap() += bytes.len();
+        }
+    }
+
+    let said = Arc::new(Mutex::new(0));
+    let mut session = Simulated::new(service().hooks(Said(Arc::clone(&said))));
+    session.login();
+    let _data = session.passive();
+    // Replies that nobody reads leave no room for the 125, behind which the transfer waits to begin.
+    let before = *said.lock().unwrap();
+    let mut noise = b"NOOP\r\n".repeat(65_520 / "200 Done nothing.\r\n".len());
+    while !noise.is_empty() {
+        let sent = session.control.send(&noise);
+        noise.drain(..sent);
+        session.run();
+    }
+    let unread = *said.lock().unwrap() - before;
+    assert!((65_500..65_536).contains(&unread), "{unread}");
+    session.control.send(&[b"RETR big\r\n", &b"STAT\r\n".repeat(680)[..]].concat());
+    session.run();
+    let mut taken = 0;
+    for _ in 0..20 {
+        taken += session.control.receive_up_to(100);
+        session.run();
+        let hoarded = *said.lock().unwrap() - before - taken - 65_536;
+        assert!(hoarded < 65_536, "{hoarded} bytes");
+    }
+}
+
+#[test]
 fn no_line_of_stat_comes_behind_the_last_reply() {
     let storage = MemoryFs::new();
     for number in 0..3000 {

@@ -186,6 +186,14 @@ impl SimStream {
         sent
     }
 
+    /// Reads no more than so many bytes of what is there; how many.
+    pub(crate) fn receive_up_to(&mut self, most: usize) -> usize {
+        match Pin::new(self).poll_read(&mut Context::from_waker(Waker::noop()), &mut vec![0; most]) {
+            Poll::Ready(Ok(count)) => count,
+            _ => 0,
+        }
+    }
+
     /// Everything that is there, and whether that is all there will ever be.
     pub(crate) fn receive(&mut self) -> (Vec<u8>, bool) {
         let mut cx = Context::from_waker(Waker::noop());
