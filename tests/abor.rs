@@ -1,5 +1,7 @@
 //! Every state of the data lane against everything that can end it: what is said, and that nothing is left behind.
 
+use std::time::Duration;
+
 use ferry_tests::Driver;
 use ftp_proto::{Action, CloseReason, Config, Shutdown};
 
@@ -207,4 +209,20 @@ fn the_reason_of_the_end_is_the_first_one() {
     happen(&mut driver, Graceful);
     driver.finish_all();
     assert_eq!(driver.ledger.closed(), Some(CloseReason::Quit));
+}
+
+#[test]
+fn a_login_timeout_of_nothing_waits_for_the_end_of_a_transfer_as_any_other() {
+    let mut driver = Driver::new(Config { login_timeout: Some(Duration::ZERO), ..Config::default() });
+    driver.log_in("alice", "secret");
+    driver.send(b"PORT 10,0,0,1,200,10\r\nRETR readme.txt\r\n");
+    assert!(driver.finish_next_own());
+    driver.send(b"USER bob\r\n");
+    driver.wait(Duration::ZERO);
+    assert_eq!(driver.codes(), [200, 150, 331]);
+    driver.finish_all();
+    assert_eq!(driver.codes(), [226]);
+    driver.wait(Duration::ZERO);
+    assert_eq!(driver.codes(), [421]);
+    assert_eq!(driver.ledger.closed(), Some(CloseReason::LoginTimeout));
 }

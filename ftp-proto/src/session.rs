@@ -225,8 +225,8 @@ impl Session {
         while let Some(timer) = self.timers.take_due(self.now) {
             match timer {
                 Timer::Idle => self.fail("Idle for too long, closing.", CloseReason::Idle),
-                // A transfer that began under a login since given up may end.
-                Timer::Login if self.transfer.is_some() => self.arm(Timer::Login, self.config.login_timeout),
+                // A transfer that began under a login since given up may end; the time is counted from its end then.
+                Timer::Login if self.transfer.is_some() => {}
                 Timer::Login => self.fail("No login in time, closing.", CloseReason::LoginTimeout),
                 Timer::Delay => self.release_held(),
                 Timer::Connect => self.connect_timed_out(),

@@ -288,6 +288,9 @@ impl Session {
         } else if self.data.is_open() {
             self.arm(Timer::Stall, self.config.stall_timeout);
         }
+        if self.user().is_none() {
+            self.arm(Timer::Login, self.config.login_timeout);
+        }
         if let Some(reply) = reply {
             self.reply(reply);
         }
