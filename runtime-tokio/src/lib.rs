@@ -8,7 +8,7 @@
 mod server;
 
 use std::future::Future;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -150,7 +150,9 @@ impl Stream for TokioStream {
     ) -> Poll<io::Result<usize>> {
         let socket = SockRef::from(&self.0);
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
+            if self.0.poll_write_ready(cx)?.is_pending() {
+                return or_pending(write(&socket));
+            }
             match self.0.try_io(Interest::WRITABLE, || write(&socket)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
@@ -176,7 +178,10 @@ impl AsyncRead for TokioStream {
 
 impl AsyncWrite for TokioStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        match Pin::new(&mut self.0).poll_write(cx, bytes) {
+            Poll::Pending => or_pending((&*SockRef::from(&self.0)).write(bytes)),
+            ready => ready,
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -185,6 +190,15 @@ impl AsyncWrite for TokioStream {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// What came of a write to a socket that was not reported as writable. The system reports that only once a good part of
+/// a large buffer is free, which takes a slow client longer than the stall timeout; yet there may be room.
+fn or_pending(written: io::Result<usize>) -> Poll<io::Result<usize>> {
+    match written {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
+        result => Poll::Ready(result),
     }
 }
 
