@@ -5,6 +5,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
 
 use common::{Client, RUNTIMES, Server, Site, ferry};
 use nix::sys::signal::Signal;
@@ -290,6 +291,28 @@ fn too_many_connections_are_sent_away() {
     let server = Site::new().serve(&["--max-cons", "1"]);
     let _first = server.client();
     assert!(server.client().greeting.starts_with("421"));
+}
+
+#[test]
+fn a_file_too_large_for_the_process_ends_its_upload_alone() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        site.write("home/old", "old");
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -f 8 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_ferry"), "--runtime", runtime]);
+        command.args(["-i", "127.0.0.1", "-p", "0", "-w", "-d"]).arg(site.path("home"));
+        let mut server = Server::start(command);
+        let mut other = server.login("ftp", "");
+        let mut client = server.login("ftp", "");
+        let mut data = client.transfer("STOR old");
+        // The server may close before it has taken all.
+        let _ = data.write_all(&[b'x'; 32 * 1024]);
+        drop(data);
+        assert!(client.reply().starts_with("552"));
+        assert_eq!(site.read("home/old"), "old");
+        assert!(other.command("NOOP").starts_with("200"));
+        server.stop();
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -1,8 +1,9 @@
 //! Signals of Unix.
 
 use std::io;
+use std::sync::Arc;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use super::Signal;
 
@@ -10,6 +11,8 @@ pub(super) struct Signals(signal_hook::iterator::Signals);
 
 impl Signals {
     pub(super) fn catch() -> io::Result<Self> {
+        // A file that grows too large is for its upload to answer (EFBIG); by default the signal would end the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map(Self)
     }
 
