@@ -1,4 +1,4 @@
-//! Clients that read slowly. When Linux reports that there is room for them is known; elsewhere the same may be.
+//! What the driver needs of a connection beyond what tokio's does. How sockets behave here is Linux's way.
 #![cfg(target_os = "linux")]
 
 use std::future::poll_fn;
@@ -17,8 +17,25 @@ const CHUNK: usize = 8 * 1024;
 /// transfer seems to stall, has to find the room that there is.
 #[test]
 fn a_little_room_is_found_before_the_system_tells_of_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    runtime.block_on(little_room());
+    block_on(little_room());
+}
+
+/// A client that has gone without the whole file is not told of success, however little it did not get.
+#[test]
+fn a_connection_that_was_lost_does_not_end_well() {
+    block_on(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        peer.connect(&listener.local_addr().unwrap().into()).unwrap();
+        let mut stream = TokioRuntime::current().stream(listener.accept().unwrap().0).unwrap();
+        drop(peer);
+        while poll_fn(|cx| by_poll_write(&mut stream, cx)).await.is_ok() {}
+        assert!(poll_fn(|cx| Pin::new(&mut stream).poll_close(cx)).await.is_err());
+    });
+}
+
+fn block_on(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(work);
 }
 
 async fn little_room() {
