@@ -413,6 +413,10 @@ impl Request for Connect {
 }
 
 /// Begin TLS as its server (RFC 4217).
+///
+/// On the control connection the driver must refuse it ([`TlsError::Handshake`]) when it holds bytes that it has read
+/// and the session has not taken: they came in clear and must never be run under TLS. A data connection is taken over by
+/// the action: on success it stands under its name again, otherwise it is closed, and it is not released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StartTls {
     /// On which connection.

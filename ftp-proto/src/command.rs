@@ -3,6 +3,7 @@
 //! To add a command, add a row here, a handler in `commands/`, and a transcript to the tests.
 
 use crate::commands::{access, dirs, files, info, params, security};
+use crate::config::Config;
 use crate::session::{Input, Session};
 
 /// What the table tells of a verb.
@@ -15,7 +16,8 @@ pub struct CommandInfo {
     pub argument: Argument,
     /// Who may give it.
     pub access: Access,
-    /// Whether Ferry carries it out; otherwise it is known and answered by 502.
+    /// Whether Ferry carries it out; otherwise it is known and answered by 502. Those for TLS are answered so, too, where
+    /// [`Config::tls`] does not offer it.
     pub offered: bool,
     /// Where it is defined.
     pub rfc: &'static str,
@@ -76,6 +78,8 @@ pub(crate) struct Row {
     pub(crate) info: CommandInfo,
     pub(crate) beside: Beside,
     pub(crate) marker: Marker,
+    /// It exists only where TLS is offered.
+    pub(crate) needs_tls: bool,
     pub(crate) run: Handler,
 }
 
@@ -85,7 +89,7 @@ pub(crate) type Handler = fn(&mut Session, Input<'_>);
 impl Row {
     const fn new(name: &'static str, argument: Argument, rfc: &'static str, help: &'static str, run: Handler) -> Self {
         let info = CommandInfo { name, argument, access: Access::Users, offered: true, rfc, help };
-        Self { info, beside: Beside::No, marker: Marker::Taken, run }
+        Self { info, beside: Beside::No, marker: Marker::Taken, needs_tls: false, run }
     }
 
     const fn not_offered(name: &'static str, rfc: &'static str, help: &'static str) -> Self {
@@ -104,6 +108,16 @@ impl Row {
         self
     }
 
+    /// Whether the command is carried out under this configuration; otherwise the answer is 502.
+    pub(crate) fn is_offered(&self, config: &Config) -> bool {
+        self.info.offered && (!self.needs_tls || config.tls.is_some())
+    }
+
+    const fn with_tls(mut self) -> Self {
+        self.needs_tls = true;
+        self.open_to(Access::Anyone)
+    }
+
     const fn keeps_marker(mut self) -> Self {
         self.marker = Marker::Stays;
         self
@@ -118,6 +132,11 @@ pub(crate) fn find(verb: &[u8]) -> Option<&'static Row> {
 /// All commands that Ferry knows, in the order of the table.
 pub fn commands() -> impl Iterator<Item = &'static CommandInfo> {
     TABLE.iter().map(|row| &row.info)
+}
+
+/// Those that this configuration offers.
+pub(crate) fn offered(config: &Config) -> impl Iterator<Item = &'static CommandInfo> {
+    TABLE.iter().filter(|row| row.is_offered(config)).map(|row| &row.info)
 }
 
 use Access::{Anyone, AnyoneBare, AnyoneSome};
@@ -204,10 +223,11 @@ static TABLE: &[Row] = &[
         .keeps_marker(),
     Row::new("SYST", None, RFC_959_SERVICE, "SYST: tell the kind of system", info::syst).open_to(Anyone),
     Row::new("CLNT", Required, "FEAT name CLNT", "CLNT <name>: say which program you are", info::clnt).open_to(Anyone),
+    // Security, where TLS is offered
+    Row::new("AUTH", Required, "RFC 4217 §4", "AUTH <TLS>: go on under TLS", security::auth).with_tls(),
+    Row::new("PBSZ", Required, "RFC 4217 §8", "PBSZ <0>: to be sent before PROT", security::pbsz).with_tls(),
+    Row::new("PROT", Required, "RFC 4217 §9", "PROT <C|P>: data in clear, or under TLS", security::prot).with_tls(),
     // Known, not offered
-    Row::not_offered("AUTH", RFC_2228, "AUTH <mechanism>: not offered"),
-    Row::not_offered("PBSZ", RFC_2228, "PBSZ <size>: not offered"),
-    Row::not_offered("PROT", RFC_2228, "PROT <level>: not offered"),
     Row::not_offered("CCC", RFC_2228, "CCC: not offered"),
     Row::not_offered("ADAT", RFC_2228, "ADAT <data>: not offered"),
     Row::not_offered("MIC", RFC_2228, "MIC <message>: not offered"),

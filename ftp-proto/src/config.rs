@@ -35,6 +35,8 @@ pub struct Config {
     pub masquerade_address: Option<Ipv4Addr>,
     /// The same for connections to one local address; it goes before `masquerade_address`.
     pub masquerade_address_map: BTreeMap<IpAddr, Ipv4Addr>,
+    /// Whether and when TLS is used; `None`: it is not offered.
+    pub tls: Option<TlsPolicy>,
     /// The charset of clients that have not said `OPTS UTF8 ON`; `None`: UTF-8, and any bytes, as they are.
     pub codec: Option<Arc<dyn PathCodec>>,
     /// Whether each command line is told by [`Event::Command`](crate::Event::Command).
@@ -56,6 +58,7 @@ impl Default for Config {
             permit_privileged_ports: false,
             masquerade_address: None,
             masquerade_address_map: BTreeMap::new(),
+            tls: None,
             codec: None,
             report_commands: false,
         }
@@ -72,6 +75,15 @@ impl Config {
         };
         self.masquerade_address_map.get(&local.to_canonical()).copied().or(self.masquerade_address).or(own)
     }
+}
+
+/// When TLS is demanded of clients (RFC 4217). The driver has the certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TlsPolicy {
+    /// Nobody logs in but over TLS.
+    pub control_required: bool,
+    /// Nothing is transferred but over TLS.
+    pub data_required: bool,
 }
 
 /// A charset for paths on the wire.

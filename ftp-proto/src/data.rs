@@ -3,9 +3,10 @@
 //! | state | PASV, EPSV | PORT, EPRT | transfer command | peer connects | timeout | ABOR, reset |
 //! |---|---|---|---|---|---|---|
 //! | Idle | Passive | Active | refused (425) | - | - | Idle |
-//! | Passive | Passive, anew | Active | waits | Open | Idle | Idle |
+//! | Passive | Passive, anew | Active | waits | Open, or Securing | Idle | Idle |
 //! | Active | Passive | Active, anew | Connecting | - | - | Idle |
-//! | Connecting | - | - | - | Open | Idle (425) | Idle |
+//! | Connecting | - | - | - | Open, or Securing | Idle (425) | Idle |
+//! | Securing | Passive | Active | waits | - | session ends | Idle |
 //! | Open | Passive | Active | Moving | - | session ends | Idle |
 //! | Moving | - | - | - | - | session ends | Idle |
 //!
@@ -17,10 +18,10 @@ use core::mem;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::action::{
-    Accept, Action, ActionId, Connect, DataError, Listen, ListenError, Listening, Request, Resource, StartTls, sealed,
+    Accept, Action, ActionId, Channel, Connect, DataError, Listen, ListenError, Listening, Request, Resource, StartTls,
+    sealed,
 };
 use crate::address::{extended_passive_text, passive_text};
-use crate::event::Event;
 use crate::reply::{self, Reply};
 use crate::session::Session;
 use crate::timer::Timer;
@@ -38,6 +39,8 @@ pub(crate) enum DataChannel {
     Active { address: SocketAddr },
     /// We are connecting.
     Connecting { connect: ActionId },
+    /// There is a connection, and a TLS handshake on it (RFC 4217 §9, PROT P).
+    Securing { data: ActionId, tls: ActionId },
     /// There is a connection, and nothing on it yet.
     Open { data: ActionId },
     /// A transfer has the connection.
@@ -47,7 +50,7 @@ pub(crate) enum DataChannel {
 impl DataChannel {
     /// Whether there is a connection.
     pub(crate) const fn is_open(self) -> bool {
-        matches!(self, Self::Open { .. } | Self::Moving)
+        matches!(self, Self::Securing { .. } | Self::Open { .. } | Self::Moving)
     }
 }
 
@@ -62,6 +65,10 @@ impl Session {
                 self.release(Resource::Listener(listener));
             }
             DataChannel::Connecting { connect } => self.cancel(connect),
+            DataChannel::Securing { tls, .. } => {
+                self.timers.stop(Timer::Stall);
+                self.cancel(tls);
+            }
             DataChannel::Open { data } => {
                 self.timers.stop(Timer::Stall);
                 self.release(Resource::Data(data));
@@ -93,7 +100,7 @@ impl Session {
     /// is closed without a word.
     pub(crate) fn connect_timed_out(&mut self) {
         if self.transfer.as_ref().is_some_and(Running::needs_data) {
-            self.data_failed("Data connection timed out.");
+            self.data_failed(Reply::new(425, "Data connection timed out."));
         } else {
             self.reset_data();
         }
@@ -122,8 +129,20 @@ impl Session {
         passive_text(told.unwrap_or(Ipv4Addr::UNSPECIFIED), listening.port)
     }
 
+    /// The handshake begins at once, before there is anything to transfer: some clients wait for it with their
+    /// command.
     fn data_connected(&mut self, data: ActionId) {
         self.timers.stop(Timer::Connect);
+        if !self.security.protects_data() {
+            return self.data_ready(data);
+        }
+        let tls = self.start(StartTls { channel: Channel::Data(data) }, Action::StartTls);
+        self.data = DataChannel::Securing { data, tls };
+        self.arm(Timer::Stall, self.config.stall_timeout);
+    }
+
+    /// The connection can take a transfer.
+    pub(crate) fn data_ready(&mut self, data: ActionId) {
         self.data = DataChannel::Open { data };
         self.arm(Timer::Stall, self.config.stall_timeout);
         self.transfer_connected();
@@ -132,7 +151,7 @@ impl Session {
     fn data_not_connected(&mut self) {
         self.timers.stop(Timer::Connect);
         self.data = DataChannel::Idle;
-        self.data_failed("Can't open data connection.");
+        self.data_failed(Reply::new(425, "Can't open data connection."));
     }
 }
 
@@ -188,11 +207,4 @@ fn connected_too_late(session: &mut Session, id: ActionId, outcome: Result<(), D
         session.release(Resource::Data(id));
     }
     session.settle_abort();
-}
-
-/// No session asks for TLS yet: [`Config`](crate::Config) has no way to offer it.
-impl sealed::Sealed for StartTls {
-    fn deliver(self, session: &mut Session, id: ActionId, _outcome: <Self as Request>::Outcome) {
-        session.notify(Event::StrayAnswer(id));
-    }
 }

@@ -15,6 +15,8 @@ use crate::parse::{self, Command};
 pub enum Event {
     /// A command line came in; only with [`Config::report_commands`](crate::Config::report_commands).
     Command(CommandLine),
+    /// The control connection is under TLS from now on.
+    Secured,
     /// A user has logged in.
     LoggedIn(UserName),
     /// A login was refused.

@@ -28,6 +28,7 @@ mod login;
 mod parse;
 mod rate;
 mod reply;
+mod security;
 mod session;
 mod telnet;
 mod text;
@@ -43,7 +44,7 @@ pub use action::{
 pub use address::{HostPort, parse_extended_port, parse_port};
 pub use ascii::{AsciiDecoder, AsciiEncoder};
 pub use command::{Access, Argument, CommandInfo, commands};
-pub use config::{Config, PathCodec};
+pub use config::{Config, PathCodec, TlsPolicy};
 pub use event::{CloseReason, CommandLine, Direction, Event, Incomplete, TransferReport};
 pub use line::{Framed, LineReader};
 pub use listing::{Facts, ListFormatter, ListStyle};

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hint::black_box;
+use core::mem;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::line::{Framed, LineReader};
 use crate::login::Login;
 use crate::parse::{self, Command};
 use crate::reply::{self, Reply};
+use crate::security::Security;
 use crate::timer::{Timer, Timers};
 use crate::transfer::Running;
 use crate::{Facts, Instant, Representation};
@@ -100,6 +102,10 @@ pub struct Session {
     pub(crate) held: Option<Held>,
     /// Actions that were told to stop and have not been completed.
     cancelled: Vec<ActionId>,
+    pub(crate) security: Security,
+    /// Whether the driver holds bytes that were offered and not taken.
+    untaken: bool,
+    greeted: bool,
     phase: Phase,
 }
 
@@ -151,6 +157,23 @@ impl Session {
     /// Begins a session. The greeting is the first output; it may be written before anything has been read.
     #[must_use]
     pub fn new(config: Arc<Config>, local: SocketAddr, peer: SocketAddr, now: Instant) -> Self {
+        let mut session = Self::unopened(config, local, peer, now);
+        session.greet();
+        session.settle();
+        session
+    }
+
+    /// Begins a session on a port where TLS comes first (implicit FTPS): the first output is a
+    /// [`StartTls`](crate::StartTls), and the greeting follows it.
+    #[must_use]
+    pub fn with_implicit_tls(config: Arc<Config>, local: SocketAddr, peer: SocketAddr, now: Instant) -> Self {
+        let mut session = Self::unopened(config, local, peer, now);
+        session.start_control_tls();
+        session.settle();
+        session
+    }
+
+    fn unopened(config: Arc<Config>, local: SocketAddr, peer: SocketAddr, now: Instant) -> Self {
         let mut session = Self {
             local: canonical(local),
             peer: canonical(peer),
@@ -173,12 +196,13 @@ impl Session {
             pending: None,
             held: None,
             cancelled: Vec::new(),
+            security: Security::default(),
+            untaken: false,
+            greeted: false,
             phase: Phase::Serving,
             config,
         };
-        session.reply(Reply::message(220, &session.config.banner));
         session.arm(Timer::Login, session.config.login_timeout);
-        session.settle();
         session
     }
 
@@ -199,6 +223,7 @@ impl Session {
                 self.advance();
             }
         }
+        self.untaken = taken < bytes.len();
         self.settle();
         if matches!(self.phase, Phase::Serving) { taken } else { bytes.len() }
     }
@@ -230,6 +255,8 @@ impl Session {
                 Timer::Login => self.fail("No login in time, closing.", CloseReason::LoginTimeout),
                 Timer::Delay => self.release_held(),
                 Timer::Connect => self.connect_timed_out(),
+                // There is nobody yet who could read a reply.
+                Timer::Tls => self.close(CloseReason::TlsFailed),
                 Timer::Stall => self.fail("Data connection stalled, closing.", CloseReason::Stalled),
             }
         }
@@ -287,7 +314,12 @@ impl Session {
     #[must_use]
     pub fn wants_input(&self) -> bool {
         match self.phase {
-            Phase::Serving => self.held.is_none() && self.lane.has_room() && self.outputs.len() < MAX_OUTPUTS,
+            Phase::Serving => {
+                self.held.is_none()
+                    && !self.security.is_changing()
+                    && self.lane.has_room()
+                    && self.outputs.len() < MAX_OUTPUTS
+            }
             Phase::Ending(..) => true,
             Phase::Closed => false,
         }
@@ -464,7 +496,7 @@ impl Session {
 
     /// Whether the line may run now; otherwise it and all behind it wait.
     fn may_run(&self, framed: &Framed) -> bool {
-        if self.pending.is_some() || self.held.is_some() {
+        if self.pending.is_some() || self.held.is_some() || self.security.is_changing() {
             return false;
         }
         let Some(running) = &self.transfer else { return true };
@@ -522,7 +554,7 @@ impl Session {
             Access::AnyoneSome => has_argument,
             Access::Users => false,
         };
-        if !info.offered {
+        if !command.row.is_offered(&self.config) {
             Some(Reply::new(502, "Command not offered."))
         } else if !open && self.user().is_none() {
             Some(Reply::new(530, "Log in with USER and PASS first."))
@@ -533,6 +565,25 @@ impl Session {
         } else {
             None
         }
+    }
+
+    /// The first reply of a session.
+    pub(crate) fn greet(&mut self) {
+        if !mem::replace(&mut self.greeted, true) {
+            self.reply(Reply::message(220, &self.config.banner));
+        }
+    }
+
+    /// Forgets everything that was said before TLS (RFC 4217 §4).
+    pub(crate) fn forget_clear_text(&mut self) {
+        self.log_out();
+        self.login.take_name();
+        self.reset_parameters();
+        self.reset_data();
+        self.marker = None;
+        self.epsv_all = false;
+        self.reader = LineReader::new();
+        self.lane.clear();
     }
 
     /// Sends the reply that was held back.
@@ -546,6 +597,10 @@ impl Session {
 
     /// Brings timers and phase in line with what runs, after every input.
     fn settle(&mut self) {
+        if self.security.was_asked() && matches!(self.phase, Phase::Serving) {
+            let nothing_behind = !self.untaken && self.lane.head().is_none() && !self.reader.is_mid_line();
+            self.answer_auth(nothing_behind);
+        }
         if let Phase::Ending(reason, farewell) = &mut self.phase
             && self.pending.is_none()
             && self.transfer.is_none()

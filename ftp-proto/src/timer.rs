@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Connect,
     /// A transfer does not move.
     Stall,
+    /// The TLS handshake of the control connection is not done.
+    Tls,
 }
 
 /// At most one moment for each timer.
@@ -22,7 +24,7 @@ pub(crate) enum Timer {
 pub(crate) struct Timers([Option<Instant>; Timer::ALL.len()]);
 
 impl Timer {
-    const ALL: [Self; 5] = [Self::Idle, Self::Login, Self::Delay, Self::Connect, Self::Stall];
+    const ALL: [Self; 6] = [Self::Idle, Self::Login, Self::Delay, Self::Connect, Self::Stall, Self::Tls];
 }
 
 impl Timers {

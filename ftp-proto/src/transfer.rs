@@ -111,6 +111,9 @@ impl Session {
     /// Begins a transfer: its file is opened, or only tried when there is nothing to transfer it over.
     pub(crate) fn begin(&mut self, job: Job) {
         let Some(user) = self.user().cloned() else { return };
+        if !job.over_control && self.lacks_data_tls() {
+            return self.reply(Reply::new(521, "TLS is required on data connections, send PROT P."));
+        }
         let only_check = !job.over_control && self.data == DataChannel::Idle;
         let open = self.start(Open { target: job.target.clone(), only_check }, Action::Open);
         self.transfer = Some(Running { job, phase: Phase::Opening(open), user, announced: None, bytes: 0 });
@@ -125,11 +128,11 @@ impl Session {
     }
 
     /// There will be no data connection. A transfer that still opens its file notices by itself.
-    pub(crate) fn data_failed(&mut self, text: &'static str) {
+    pub(crate) fn data_failed(&mut self, reply: Reply) {
         if let Some(Running { phase: Phase::Waiting(file), .. }) = self.transfer {
             self.release(Resource::File(file));
             let failed = TransferError::ConnectionLost;
-            self.end_transfer(Err(Incomplete::Failed(failed)), Some(Reply::with_text(425, text)));
+            self.end_transfer(Err(Incomplete::Failed(failed)), Some(reply));
         }
     }
 
@@ -160,7 +163,9 @@ impl Session {
             }
             Phase::Waiting(file) => {
                 let waits_for = match self.data {
-                    DataChannel::Passive { accept: action, .. } | DataChannel::Connecting { connect: action } => action,
+                    DataChannel::Passive { accept: action, .. }
+                    | DataChannel::Connecting { connect: action }
+                    | DataChannel::Securing { tls: action, .. } => action,
                     _ => file,
                 };
                 running.phase = Phase::Aborting(waits_for);
@@ -231,6 +236,10 @@ impl Session {
                 self.timers.stop(Timer::Stall);
                 self.arm(Timer::Connect, self.config.connect_timeout);
             }
+            DataChannel::Securing { .. } => {
+                self.reply(Reply::with_text(150, text));
+                self.arm(Timer::Stall, self.config.tls_timeout.or(self.config.stall_timeout));
+            }
             DataChannel::Active { address } => {
                 self.reply(Reply::with_text(150, text));
                 self.timers.stop(Timer::Stall);
@@ -240,7 +249,7 @@ impl Session {
                 if let Some(running) = &mut self.transfer {
                     running.announced = None;
                 }
-                self.data_failed("Data connection was lost, use PASV or PORT again.");
+                self.data_failed(Reply::new(425, "Data connection was lost, use PASV or PORT again."));
             }
         }
     }

@@ -17,6 +17,7 @@ fn table() -> String {
             Argument::Required => "required",
         };
         let access = match info.access {
+            _ if matches!(info.name, "AUTH" | "PBSZ" | "PROT") => "anyone, where TLS is offered; else 502",
             _ if !info.offered => "answered by 502",
             Access::Anyone => "anyone",
             Access::AnyoneBare => "users; anyone without argument",

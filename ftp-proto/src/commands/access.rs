@@ -10,6 +10,9 @@ use crate::session::{Input, Session};
 /// USER. The answer is 331 whoever it is, so that nobody learns which names exist (RFC 2577 §6). A user who was logged
 /// in no longer is.
 pub(crate) fn user(session: &mut Session, input: Input<'_>) {
+    if session.lacks_control_tls() {
+        return;
+    }
     session.log_out();
     let decoded = session.codec().map(|codec| codec.decode(input.argument));
     match UserName::parse(decoded.as_deref().unwrap_or(input.argument)) {
@@ -23,6 +26,9 @@ pub(crate) fn user(session: &mut Session, input: Input<'_>) {
 
 /// PASS. An empty password is one, as anonymous users send it.
 pub(crate) fn pass(session: &mut Session, input: Input<'_>) {
+    if session.lacks_control_tls() {
+        return;
+    }
     if session.user().is_some() {
         return session.reply(Reply::new(503, "Already logged in."));
     }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Representation;
-use crate::command::{self, commands};
+use crate::command;
 use crate::commands::dirs;
 use crate::data::DataChannel;
 use crate::listing::Facts;
@@ -39,6 +39,9 @@ pub(crate) fn stat(session: &mut Session, input: Input<'_>) {
         Some(user) => format!("Logged in as {user}").into_bytes(),
         None => Vec::from(&b"Not logged in"[..]),
     });
+    if session.security.is_control_secured() {
+        lines.push(Vec::from(&b"Control connection under TLS"[..]));
+    }
     if session.user().is_some() {
         lines.push([b"Working directory: ", &session.wire(&session.cwd)[..]].concat());
     }
@@ -58,8 +61,9 @@ pub(crate) fn stat(session: &mut Session, input: Input<'_>) {
 /// FEAT (RFC 2389 §3.2): what clients may use beyond RFC 959. They decide by it.
 pub(crate) fn feat(session: &mut Session, _input: Input<'_>) {
     let mlst = format!("MLST {}", session.facts.feature());
+    let secure: &[&str] = if session.config.tls.is_some() { &["AUTH TLS", "PBSZ", "PROT"] } else { &[] };
     let features = ["CLNT", "EPRT", "EPSV", "MDTM", "MFMT", &mlst, "REST STREAM", "SIZE", "TVFS", "UTF8"];
-    let lines = features.iter().map(|feature| Vec::from(feature.as_bytes())).collect();
+    let lines = secure.iter().chain(&features).map(|feature| Vec::from(feature.as_bytes())).collect();
     session.reply(Reply::lines(211, "Features:", lines, "End"));
 }
 
@@ -106,7 +110,7 @@ fn opts_mlst(session: &mut Session, names: &[u8]) {
 /// HELP, and HELP with a command.
 pub(crate) fn help(session: &mut Session, input: Input<'_>) {
     if input.argument.is_empty() {
-        let names: Vec<&str> = commands().filter(|info| info.offered).map(|info| info.name).collect();
+        let names: Vec<&str> = command::offered(&session.config).map(|info| info.name).collect();
         let lines = names.chunks(8).map(|row| row.join(" ").into_bytes()).collect();
         return session.reply(Reply::lines(214, "These commands are offered:", lines, "End."));
     }

@@ -9,7 +9,7 @@ use crate::session::{Input, Session};
 
 /// PORT. It is answered at once; the connection is made when there is something to transfer.
 pub(crate) fn port(session: &mut Session, input: Input<'_>) {
-    if refused_by_epsv_all(session) {
+    if refused_by_epsv_all(session) || refused_without_tls(session) {
         return;
     }
     match parse_port(input.argument) {
@@ -20,7 +20,7 @@ pub(crate) fn port(session: &mut Session, input: Input<'_>) {
 
 /// EPRT (RFC 2428 §2).
 pub(crate) fn eprt(session: &mut Session, input: Input<'_>) {
-    if refused_by_epsv_all(session) {
+    if refused_by_epsv_all(session) || refused_without_tls(session) {
         return;
     }
     match parse_extended_port(input.argument) {
@@ -38,7 +38,7 @@ pub(crate) fn eprt(session: &mut Session, input: Input<'_>) {
 
 /// PASV.
 pub(crate) fn pasv(session: &mut Session, _input: Input<'_>) {
-    if !refused_by_epsv_all(session) {
+    if !refused_by_epsv_all(session) && !refused_without_tls(session) {
         session.listen(false);
     }
 }
@@ -46,9 +46,9 @@ pub(crate) fn pasv(session: &mut Session, _input: Input<'_>) {
 /// EPSV (RFC 2428 §3), with a network protocol, ALL or nothing behind it.
 pub(crate) fn epsv(session: &mut Session, input: Input<'_>) {
     match input.argument {
-        b"" => session.listen(true),
-        b"1" if session.local.is_ipv4() => session.listen(true),
-        b"2" if session.local.is_ipv6() => session.listen(true),
+        b"" => listen_extended(session),
+        b"1" if session.local.is_ipv4() => listen_extended(session),
+        b"2" if session.local.is_ipv6() => listen_extended(session),
         all if all.eq_ignore_ascii_case(b"ALL") => {
             session.epsv_all = true;
             session.reply(Reply::new(200, "Only EPSV from now on."));
@@ -116,6 +116,21 @@ fn active(session: &mut Session, address: SocketAddr) {
 }
 
 const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
+
+fn listen_extended(session: &mut Session) {
+    if !refused_without_tls(session) {
+        session.listen(true);
+    }
+}
+
+/// Where data must go under TLS, no connection is arranged before PROT P.
+fn refused_without_tls(session: &mut Session) -> bool {
+    let refused = session.lacks_data_tls();
+    if refused {
+        session.reply(Reply::new(550, "TLS is required on data connections, send PROT P."));
+    }
+    refused
+}
 
 /// RFC 2428 §4: after EPSV ALL every other way to arrange a data connection is refused.
 fn refused_by_epsv_all(session: &mut Session) -> bool {
