@@ -12,6 +12,7 @@ use ftp_proto::{
 };
 use ftp_types::FsError;
 
+use crate::data::DataStream;
 use crate::holdings::{Holdings, LoggedIn, OpenFile, OpenHandle, SpeedLimits};
 use crate::list;
 use crate::outlet::Outlet;
@@ -22,6 +23,7 @@ use crate::service::Service;
 use crate::sockets;
 use crate::storage;
 use crate::task::{Progress, Running, Task};
+use crate::tls::SessionTls;
 use crate::wire::{self, ClosesFirst, Meter, Wire};
 
 /// Everything that the actions of one session need.
@@ -31,13 +33,17 @@ pub(crate) struct Actions<R: Runtime> {
     pub(crate) addresses: Addresses,
     pub(crate) holdings: Holdings<R>,
     pub(crate) outlet: Outlet,
+    pub(crate) tls: Option<SessionTls>,
+    /// Whether the control connection is under TLS.
+    pub(crate) secured: bool,
     closes_first: ClosesFirst,
 }
 
 impl<R: Runtime> Actions<R> {
     pub(crate) fn new(runtime: R, service: Service, addresses: Addresses, holdings: Holdings<R>) -> Self {
         let (outlet, closes_first) = (Outlet::default(), ClosesFirst::default());
-        Self { runtime, service, addresses, holdings, outlet, closes_first }
+        let tls = None;
+        Self { runtime, service, addresses, holdings, outlet, tls, secured: false, closes_first }
     }
 
     /// Starts the action; `None` when it was answered at once.
@@ -55,10 +61,7 @@ impl<R: Runtime> Actions<R> {
                 session.complete(ticket, outcome, now);
                 return None;
             }
-            Action::StartTls(ticket) => {
-                session.complete::<StartTls>(ticket, Err(TlsError::Handshake), now);
-                return None;
-            }
+            Action::StartTls(ticket) => self.start_tls(ticket),
         })
     }
 
@@ -69,7 +72,7 @@ impl<R: Runtime> Actions<R> {
             password: password.clone(),
             peer: self.addresses.peer,
             local: self.addresses.local,
-            secure: false,
+            secure: self.secured,
         };
         let authenticator = self.service.authenticator(&self.runtime);
         let (runtime, settings) = (self.runtime.clone(), Arc::clone(&self.service.settings));
@@ -161,6 +164,29 @@ impl<R: Runtime> Actions<R> {
             Ok(stream)
         };
         Task::new(ticket, work, keep_data)
+    }
+
+    /// TLS on a data connection; that of the control connection is the session's own business.
+    fn start_tls(&mut self, ticket: Ticket<StartTls>) -> Box<dyn Running<R>> {
+        let name = match ticket.request().channel {
+            Channel::Data(id) => Some(id),
+            Channel::Control => None,
+        };
+        let (stream, tls) = (name.and_then(|id| self.holdings.data.take(id)), self.tls.clone());
+        let work = async move {
+            let (Some(mut stream), Some(tls)) = (stream, tls) else { return Err(TlsError::Handshake) };
+            tls.secure_data(&mut *stream).await?;
+            Ok(stream)
+        };
+        Task::new(
+            ticket,
+            work,
+            move |result: Result<DataStream<R::Stream>, TlsError>, id, holdings: &mut Holdings<R>| {
+                let stream = result?;
+                holdings.data.keep(name.unwrap_or(id), stream);
+                Ok(())
+            },
+        )
     }
 
     fn transfer(&mut self, ticket: Ticket<Transfer>, session: &Session) -> Box<dyn Running<R>> {

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ftp_proto::{ActionId, CloseReason, Event, Instant, Output, Reply, Session, Shutdown};
+use ftp_proto::{
+    Action, ActionId, Channel, CloseReason, Event, Instant, Output, Reply, Session, Shutdown, StartTls, Ticket,
+    TlsError,
+};
 use tracing::Span;
 
 use crate::actions::Actions;
@@ -21,6 +24,7 @@ use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
 use crate::shutdown::Stopping;
 use crate::task::Running;
+use crate::tls::TlsServer;
 
 /// How long the last replies may take to be written once the session is closed.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -60,6 +64,8 @@ struct Connection<R: Runtime> {
     control: Control<R::Stream>,
     actions: Actions<R>,
     running: Vec<Box<dyn Running<R>>>,
+    /// The TLS handshake of the control connection, while there is one.
+    securing: Option<Ticket<StartTls>>,
     /// What the core has put out and cannot be done yet, since bytes before it are not written.
     outputs: VecDeque<Output>,
     lingering: Lingering<R>,
@@ -90,7 +96,8 @@ impl<R: Runtime> Connection<R> {
     fn new(runtime: R, service: Service, stream: R::Stream, addresses: Addresses, stopping: Stopping) -> Self {
         crate::sockets::prepare_control(&stream);
         let (now, lingering) = (runtime.now(), Lingering::new());
-        let session = Session::new(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now);
+        let begin = if service.implicit_tls { Session::with_implicit_tls } else { Session::new };
+        let session = begin(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now);
         let info = SessionInfo { id: next_session_id(), addresses, user: None };
         let span = log::session_span(&info);
         service.settings.hooks.connected(&info);
@@ -101,6 +108,7 @@ impl<R: Runtime> Connection<R> {
             control: Control::new(stream),
             actions: Actions::new(runtime.clone(), service, addresses, holdings),
             running: Vec::new(),
+            securing: None,
             outputs: VecDeque::new(),
             lingering,
             timer: None,
@@ -145,6 +153,7 @@ impl<R: Runtime> Connection<R> {
         progress |= self.control.poll_flush(cx);
         progress |= self.poll_stop(cx);
         progress |= self.poll_input(cx);
+        progress |= self.poll_securing(cx);
         progress |= self.poll_running(cx);
         progress |= self.poll_ending(cx);
         // The order matters: transfers that were dropped in this round have left their connections here.
@@ -182,6 +191,9 @@ impl<R: Runtime> Connection<R> {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(reply) => self.send(&reply),
+            Output::Start(Action::StartTls(ticket)) if ticket.request().channel == Channel::Control => {
+                self.start_securing(ticket);
+            }
             Output::Start(action) => {
                 let started = self.actions.start(action, &mut self.session, self.runtime.now());
                 self.running.extend(started);
@@ -209,7 +221,29 @@ impl<R: Runtime> Connection<R> {
         self.actions.service.settings.hooks.event(&self.summary.session, event);
     }
 
+    fn start_securing(&mut self, ticket: Ticket<StartTls>) {
+        let tls = self.actions.service.settings.tls.as_ref().map(TlsServer::for_session);
+        match tls.as_ref().map_or(Err(TlsError::Handshake), |tls| self.control.begin_tls(tls)) {
+            Ok(()) => (self.actions.tls, self.securing) = (tls, Some(ticket)),
+            Err(error) => self.session.complete(ticket, Err(error), self.runtime.now()),
+        }
+    }
+
+    fn poll_securing(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.securing.is_none() {
+            return false;
+        }
+        let Poll::Ready(outcome) = self.control.poll_handshake(cx) else { return false };
+        let Some(ticket) = self.securing.take() else { return false };
+        self.actions.secured = outcome.is_ok();
+        self.session.complete(ticket, outcome, self.runtime.now());
+        true
+    }
+
     fn cancel(&mut self, id: ActionId) {
+        if let Some(ticket) = self.securing.take_if(|ticket| ticket.id() == id) {
+            return self.session.complete(ticket, Err(TlsError::Cancelled), self.runtime.now());
+        }
         let Some(place) = self.running.iter().position(|task| task.id() == id) else { return };
         let mut task = self.running.swap_remove(place);
         tell_progress(&mut self.session, &mut *task, self.runtime.now());

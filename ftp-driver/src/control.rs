@@ -1,10 +1,17 @@
 //! The control connection: its bytes both ways, in as little memory as they need.
 
 use std::hint::black_box;
+use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ftp_proto::TlsError;
+use futures_io::AsyncWrite;
+
 use crate::io::{poll_finish_sending, poll_read, poll_write};
+use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
+use crate::tls::{SessionTls, handshake_error};
 
 /// How much is read at a time, onto the stack.
 const READ: usize = 4096;
@@ -12,7 +19,7 @@ const READ: usize = 4096;
 /// The control connection's stream, with what is to be written to it and what was read and not taken yet. Both buffers
 /// are there while they hold something, and no longer.
 pub(crate) struct Control<S> {
-    stream: S,
+    stream: MaybeTls<S>,
     unsent: Vec<u8>,
     sent: usize,
     untaken: Vec<u8>,
@@ -30,7 +37,14 @@ pub(crate) enum Input {
 
 impl<S: Stream> Control<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, unsent: Vec::new(), sent: 0, untaken: Vec::new(), ended: false, broken: false }
+        Self {
+            stream: MaybeTls::new(stream),
+            unsent: Vec::new(),
+            sent: 0,
+            untaken: Vec::new(),
+            ended: false,
+            broken: false,
+        }
     }
 
     /// Where to append what is to be written.
@@ -38,9 +52,23 @@ impl<S: Stream> Control<S> {
         &mut self.unsent
     }
 
-    /// How much is to be written.
+    /// How much is to be written; what TLS has taken and the socket has not counts as a byte.
     pub(crate) fn unsent(&self) -> usize {
-        self.unsent.len() - self.sent
+        self.unsent.len() - self.sent + usize::from(!self.broken && self.stream.has_unsent())
+    }
+
+    /// Begins TLS. It is refused when bytes that came in clear are still here: they must have no meaning under TLS.
+    pub(crate) fn begin_tls(&mut self, tls: &SessionTls) -> Result<(), TlsError> {
+        if !self.untaken.is_empty() {
+            self.take(self.untaken.len());
+            return Err(TlsError::Handshake);
+        }
+        tls.begin_control(&mut self.stream)
+    }
+
+    /// Ready at the end of the TLS handshake.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TlsError>> {
+        self.stream.poll_handshake(cx).map_err(|error| handshake_error(&error))
     }
 
     /// What was read and not taken.
@@ -67,8 +95,8 @@ impl<S: Stream> Control<S> {
 
     /// Writes what there is; whether anything went. A connection that breaks swallows the rest.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
-        while self.unsent() > 0 {
+        let mut progress = self.poll_flush_tls(cx);
+        while self.unsent.len() > self.sent {
             match poll_write(&mut self.stream, cx, &self.unsent[self.sent..]) {
                 Poll::Ready(Ok(count)) => self.sent += count,
                 Poll::Ready(Err(_)) => self.break_off(),
@@ -80,6 +108,19 @@ impl<S: Stream> Control<S> {
             (self.unsent, self.sent) = (Vec::new(), 0);
         }
         progress
+    }
+
+    /// Writes what TLS has taken before; whether anything went.
+    fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.broken || !self.stream.has_unsent() {
+            return false;
+        }
+        match AsyncWrite::poll_flush(Pin::new(&mut self.stream), cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.break_off(),
+        }
+        true
     }
 
     /// Reads once. Only to be called when nothing is left untaken.
@@ -99,7 +140,9 @@ impl<S: Stream> Control<S> {
             }
             Poll::Ready(end) => {
                 self.ended = true;
-                self.broken |= end.is_err();
+                // Under TLS some clients end the connection without a word. What they asked for goes on as it would
+                // without TLS: a command that is cut is none, and nothing comes behind it.
+                self.broken |= end.is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof);
                 Poll::Ready(Input::End)
             }
         }
@@ -115,7 +158,7 @@ impl<S: Stream> Control<S> {
         if self.broken || self.ended {
             return Poll::Ready(());
         }
-        crate::data::poll_discard(&mut self.stream, discarded, cx).map(drop)
+        crate::data::poll_discard(self.stream.raw(), discarded, cx).map(drop)
     }
 
     /// Gives up on writing anything.

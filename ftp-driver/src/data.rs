@@ -1,4 +1,4 @@
-//! Data connections, and how they end: with FIN, never with RST.
+//! Data connections, and how they end: with FIN, never with RST; under TLS with `close_notify` before it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use ftp_proto::Instant;
 
 use crate::io::{poll_finish_sending, poll_read};
+use crate::maybe_tls::MaybeTls;
 use crate::runtime::{Runtime, Stream};
 
 /// How long a closed data connection is kept for what its peer still sends. A socket that is closed over unread bytes
@@ -24,11 +25,11 @@ const BYTES_PER_TURN: usize = 256 * 1024;
 ///
 /// A connection arrives here whenever a [`DataStream`] is dropped, also from inside of a transfer that is dropped half
 /// way. The lock is held for a push or a take, never while anything is awaited.
-pub(crate) struct ClosingQueue<S>(Arc<Mutex<Vec<S>>>);
+pub(crate) struct ClosingQueue<S>(Arc<Mutex<Vec<MaybeTls<S>>>>);
 
 /// A data connection that comes to its session's [`ClosingQueue`] when dropped.
 pub(crate) struct DataStream<S> {
-    stream: Option<S>,
+    stream: Option<MaybeTls<S>>,
     closing: ClosingQueue<S>,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct Lingering<R: Runtime> {
 }
 
 struct Linger<R: Runtime> {
-    stream: R::Stream,
+    stream: MaybeTls<R::Stream>,
     timer: R::Timer,
     until: Instant,
     discarded: usize,
@@ -54,20 +55,20 @@ impl<S> Clone for ClosingQueue<S> {
 
 impl<S> DataStream<S> {
     pub(crate) fn new(stream: S, closing: &ClosingQueue<S>) -> Self {
-        Self { stream: Some(stream), closing: closing.clone() }
+        Self { stream: Some(MaybeTls::new(stream)), closing: closing.clone() }
     }
 }
 
 impl<S> Deref for DataStream<S> {
-    type Target = S;
+    type Target = MaybeTls<S>;
 
-    fn deref(&self) -> &S {
+    fn deref(&self) -> &MaybeTls<S> {
         self.stream.as_ref().expect("only drop takes the stream out")
     }
 }
 
 impl<S> DerefMut for DataStream<S> {
-    fn deref_mut(&mut self) -> &mut S {
+    fn deref_mut(&mut self) -> &mut MaybeTls<S> {
         self.stream.as_mut().expect("only drop takes the stream out")
     }
 }
@@ -121,7 +122,7 @@ impl<R: Runtime> Linger<R> {
                 Poll::Pending => {}
             }
         }
-        if poll_discard(&mut self.stream, &mut self.discarded, cx).is_ready() {
+        if poll_discard(self.stream.raw(), &mut self.discarded, cx).is_ready() {
             return Poll::Ready(());
         }
         while std::pin::Pin::new(&mut self.timer).poll(cx).is_ready() {
@@ -134,7 +135,8 @@ impl<R: Runtime> Linger<R> {
     }
 }
 
-/// Reads and forgets; ready at the end of the stream, at an error, and when it is too much. `Err` is the error.
+/// Reads and forgets; ready at the end of the stream, at an error, and when it is too much. `Err` is the error. What is
+/// to be forgotten need not be decrypted: under TLS this is given what is [beneath](MaybeTls::raw).
 pub(crate) fn poll_discard(
     stream: &mut impl Stream,
     discarded: &mut usize,

@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ftp_fs::{Authenticator, BlockingAuthenticator, Offload};
-use ftp_proto::Config;
+use ftp_proto::{Config, TlsPolicy};
 use ftp_types::{TimeZone, UnixTime, Utc};
 
 use crate::hooks::Hooks;
 use crate::limits::Maxima;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
+use crate::tls::TlsServer;
 
 /// Everything that the sessions of a server have in common. A clone is another handle to the same.
 ///
@@ -23,6 +24,7 @@ use crate::shutdown::Stop;
 pub struct Service {
     pub(crate) settings: Arc<Settings>,
     pub(crate) stop: Stop,
+    pub(crate) implicit_tls: bool,
 }
 
 /// Puts a [`Service`] together.
@@ -32,6 +34,7 @@ pub struct ServiceBuilder(Settings);
 pub(crate) struct Settings {
     logins: Logins,
     pub(crate) config: Arc<Config>,
+    pub(crate) tls: Option<TlsServer>,
     pub(crate) passive_ports: Option<RangeInclusive<u16>>,
     pub(crate) read_limit: Option<NonZeroU64>,
     pub(crate) write_limit: Option<NonZeroU64>,
@@ -63,7 +66,14 @@ impl Service {
     /// the adapters' servers do so on their own.
     #[must_use]
     pub fn stopped_by(&self, stop: &Stop) -> Self {
-        Self { settings: Arc::clone(&self.settings), stop: stop.clone() }
+        Self { stop: stop.clone(), ..self.clone() }
+    }
+
+    /// The same service for connections on which TLS comes first, before the greeting (implicit FTPS). Those who run
+    /// the accept loop themselves use it; the adapters' servers have listeners for it.
+    #[must_use]
+    pub fn with_implicit_tls(&self) -> Self {
+        Self { implicit_tls: true, ..self.clone() }
     }
 
     /// How many connections the service takes.
@@ -88,6 +98,7 @@ impl ServiceBuilder {
         Self(Settings {
             logins,
             config: Arc::default(),
+            tls: None,
             passive_ports: None,
             read_limit: None,
             write_limit: None,
@@ -102,6 +113,13 @@ impl ServiceBuilder {
     /// The protocol's settings.
     pub fn config(mut self, config: Config) -> Self {
         self.0.config = Arc::new(config);
+        self
+    }
+
+    /// TLS, offered to all clients from now on. When it is demanded of them is said by [`Config::tls`], which without a
+    /// word about it becomes that it is not.
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.0.tls = Some(tls);
         self
     }
 
@@ -161,8 +179,11 @@ impl ServiceBuilder {
 
     /// The service.
     #[must_use]
-    pub fn build(self) -> Service {
-        Service { settings: Arc::new(self.0), stop: Stop::new() }
+    pub fn build(mut self) -> Service {
+        if self.0.tls.is_some() && self.0.config.tls.is_none() {
+            Arc::make_mut(&mut self.0.config).tls = Some(TlsPolicy::default());
+        }
+        Service { settings: Arc::new(self.0), stop: Stop::new(), implicit_tls: false }
     }
 }
 

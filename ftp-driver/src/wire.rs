@@ -114,7 +114,7 @@ impl<R: Runtime> Wire<R> {
             return Ok(());
         }
         let mut discarded = 0;
-        let end = std::future::poll_fn(|cx| poll_discard(stream, &mut discarded, cx));
+        let end = std::future::poll_fn(|cx| poll_discard(stream.raw(), &mut discarded, cx));
         match within(&self.runtime, CLOSE_WAIT, end).await {
             Some(end) => end.map_err(lost),
             None => {

@@ -1,0 +1,285 @@
+//! TLS as its server: what the caller configures, and what of it belongs to one session (RFC 4217).
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ftp_proto::TlsError;
+use rustls::server::{ProducesTickets, StoresServerSessions};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+
+use crate::maybe_tls::MaybeTls;
+use crate::runtime::Stream;
+
+/// How many sessions of one control connection can be resumed; the oldest is forgotten first. A control connection has
+/// one handshake, which brings one session in TLS 1.2, and as many as there are tickets in TLS 1.3.
+const RESUMABLE: usize = 16;
+
+/// Certificates, and how strict to be about TLS. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub struct TlsServer {
+    config: Arc<ServerConfig>,
+    require_session_reuse: bool,
+    lenient_eof: bool,
+}
+
+/// Why there is no [`TlsServer`] of these certificates.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// There is no certificate in the first text.
+    NoCertificate,
+    /// There is no private key in the second text, or one that is protected by a password.
+    NoKey,
+    /// A text is not PEM.
+    Malformed(rustls::pki_types::pem::Error),
+    /// The certificate or the key cannot be used, or they do not belong together.
+    Unusable(rustls::Error),
+}
+
+/// TLS for the connections of one session.
+#[derive(Clone)]
+pub(crate) struct SessionTls {
+    control: Arc<ServerConfig>,
+    data: Arc<ServerConfig>,
+    require_session_reuse: bool,
+    lenient_eof: bool,
+}
+
+impl TlsServer {
+    /// TLS by this configuration, whose certificates, versions, ciphers and verifier of client certificates all apply.
+    ///
+    /// Its session storage and ticketer do not: every control connection has a storage of its own, so that its data
+    /// connections, and nobody else's, can resume its TLS session. Early data is not taken.
+    #[must_use]
+    pub fn new(config: impl Into<Arc<ServerConfig>>) -> Self {
+        Self { config: config.into(), require_session_reuse: false, lenient_eof: false }
+    }
+
+    /// TLS 1.2 and 1.3 with this chain of certificates, the server's own first, and its private key, both in PEM. They
+    /// may be in one text, which is then given twice.
+    ///
+    /// # Errors
+    /// When a text holds nothing of what is looked for, or nothing that can be used.
+    #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        use rustls::pki_types::pem::{self, PemObject};
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+        let chain: Vec<_> =
+            CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(CertificateError::Malformed)?;
+        if chain.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => CertificateError::NoKey,
+            error => CertificateError::Malformed(error),
+        })?;
+        let config = ServerConfig::builder_with_provider(Self::crypto_provider())
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(CertificateError::Unusable)?;
+        Ok(Self::new(config))
+    }
+
+    /// The cryptography that this crate was built with, for those who put a [`ServerConfig`] together.
+    #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+    #[must_use]
+    pub fn crypto_provider() -> Arc<rustls::crypto::CryptoProvider> {
+        #[cfg(feature = "tls-aws-lc")]
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        #[cfg(not(feature = "tls-aws-lc"))]
+        let provider = rustls::crypto::ring::default_provider();
+        Arc::new(provider)
+    }
+
+    /// Whether data connections must resume the TLS session of their control connection, which nobody else can. They
+    /// need not by default, since not all clients can do it.
+    #[must_use]
+    pub fn require_session_reuse(mut self, yes: bool) -> Self {
+        self.require_session_reuse = yes;
+        self
+    }
+
+    /// Whether an upload that ends without the `close_notify` of TLS is whole all the same, as old clients need it;
+    /// then whoever can cut connections can cut files. One that ends within a TLS record is never whole. By default
+    /// `close_notify` has to come.
+    #[must_use]
+    pub fn lenient_eof(mut self, yes: bool) -> Self {
+        self.lenient_eof = yes;
+        self
+    }
+
+    /// TLS for a control connection that has just come, and for its data connections.
+    pub(crate) fn for_session(&self) -> SessionTls {
+        let sessions = Sessions::default();
+        let mut control = ServerConfig::clone(&self.config);
+        control.ticketer = Arc::new(NoTickets);
+        control.max_early_data_size = 0;
+        let mut data = control.clone();
+        control.session_storage = Arc::new(ControlSessions(sessions.clone()));
+        data.session_storage = Arc::new(DataSessions(sessions));
+        // A client that only uploads never reads them: when it closes, its system would answer with a reset, and the
+        // upload would look cut.
+        data.send_tls13_tickets = 0;
+        SessionTls {
+            control: Arc::new(control),
+            data: Arc::new(data),
+            require_session_reuse: self.require_session_reuse,
+            lenient_eof: self.lenient_eof,
+        }
+    }
+}
+
+impl SessionTls {
+    /// Begins TLS on the control connection.
+    pub(crate) fn begin_control<S: Stream>(&self, stream: &mut MaybeTls<S>) -> Result<(), TlsError> {
+        begin(stream, &self.control, false)
+    }
+
+    /// Carries a data connection into TLS.
+    ///
+    /// # Cancellation
+    /// The connection stays in the middle of its handshake, and can only be closed.
+    pub(crate) async fn secure_data<S: Stream>(&self, stream: &mut MaybeTls<S>) -> Result<(), TlsError> {
+        begin(stream, &self.data, self.lenient_eof)?;
+        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| handshake_error(&error))?;
+        if self.require_session_reuse && stream.handshake_kind() != Some(HandshakeKind::Resumed) {
+            return Err(TlsError::NotResumed);
+        }
+        Ok(())
+    }
+}
+
+fn begin<S: Stream>(stream: &mut MaybeTls<S>, config: &Arc<ServerConfig>, lenient_eof: bool) -> Result<(), TlsError> {
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(|error| {
+        tracing::error!(%error, "TLS cannot be used as it is configured");
+        TlsError::Handshake
+    })?;
+    stream.begin_tls(connection, lenient_eof);
+    Ok(())
+}
+
+/// What the core is told of a handshake that failed; the log is told why.
+pub(crate) fn handshake_error(error: &io::Error) -> TlsError {
+    tracing::debug!(%error, "TLS handshake failed");
+    TlsError::Handshake
+}
+
+/// The TLS sessions of one control connection, by their names.
+#[derive(Clone, Default)]
+struct Sessions(Arc<Mutex<Vec<(Vec<u8>, Vec<u8>)>>>);
+
+impl Sessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|(known, _)| *known != key);
+        if sessions.len() >= RESUMABLE {
+            sessions.remove(0);
+        }
+        sessions.push((key, value));
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+    }
+}
+
+/// There are secrets in them.
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+/// The handshake of the control connection fills the storage, and resumes nothing.
+#[derive(Debug)]
+struct ControlSessions(Sessions);
+
+impl StoresServerSessions for ControlSessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.0.put(key, value);
+        true
+    }
+
+    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn take(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+/// Data connections resume what is stored, and add nothing: otherwise one that was refused could be resumed.
+#[derive(Debug)]
+struct DataSessions(Sessions);
+
+impl StoresServerSessions for DataSessions {
+    fn put(&self, _: Vec<u8>, _: Vec<u8>) -> bool {
+        false
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    /// Leaves the session where it is, since one ticket has to do for many transfers. What a ticket that works once
+    /// protects from is early data that is sent again, and none is taken here.
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        false
+    }
+}
+
+/// Sessions stay in our memory; what clients get are their names.
+#[derive(Debug)]
+struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCertificate => f.write_str("there is no certificate in it"),
+            Self::NoKey => f.write_str("there is no private key in it, or none without a password"),
+            Self::Malformed(error) => write!(f, "not PEM: {error}"),
+            Self::Unusable(error) => write!(f, "the certificate or its key cannot be used: {error}"),
+        }
+    }
+}
+
+impl Error for CertificateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoCertificate | Self::NoKey => None,
+            Self::Malformed(error) => Some(error),
+            Self::Unusable(error) => Some(error),
+        }
+    }
+}
