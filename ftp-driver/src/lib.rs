@@ -40,7 +40,7 @@ pub use hooks::{Hooks, SessionInfo, Summary};
 pub use limits::{Exceeded, Limits, Maxima, Place};
 pub use runtime::{Addresses, Runtime, Stream};
 pub use rustls;
-pub use server::{Handle, serve};
+pub use server::{Endpoint, Handle, serve};
 pub use service::{Service, ServiceBuilder};
 pub use shutdown::{Stop, Stopping};
 pub use tls::{CertificateError, TlsServer};

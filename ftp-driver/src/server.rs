@@ -32,9 +32,26 @@ const ACCEPTS_PER_TURN: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Handle(Arc<Shared>);
 
+/// Where a server listens, and how connections begin there. An address alone is one with the usual beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address, with the port that the system chose.
+    pub address: SocketAddr,
+    /// Whether TLS comes first, before the greeting (implicit FTPS).
+    pub implicit_tls: bool,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, implicit_tls: false }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     addresses: Vec<SocketAddr>,
+    /// Whether TLS comes first, for each of the addresses.
+    implicit_tls: Vec<bool>,
     limits: Limits,
     stop: Stop,
     state: Mutex<State>,
@@ -47,12 +64,15 @@ struct State {
 }
 
 impl Handle {
-    /// A handle for a server that will listen on these addresses.
+    /// A handle for a server that will listen there, on listeners in the same order.
     #[must_use]
-    pub fn new(service: &Service, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(service: &Service, endpoints: impl IntoIterator<Item: Into<Endpoint>>) -> Self {
+        let endpoints = endpoints.into_iter().map(Into::into);
+        let (addresses, implicit_tls) =
+            endpoints.map(|Endpoint { address, implicit_tls }| (address, implicit_tls)).unzip();
         let stop = Stop::new();
         let state = Mutex::new(State { service: service.stopped_by(&stop), grace: Duration::ZERO });
-        Self(Arc::new(Shared { addresses, limits: Limits::new(), stop, state }))
+        Self(Arc::new(Shared { addresses, implicit_tls, limits: Limits::new(), stop, state }))
     }
 
     /// Where the server listens, with the ports that the system chose.
@@ -156,7 +176,7 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok((stream, peer))) => {
                 self.pause.iter_mut().for_each(|pause| pause.over = true);
-                self.admit(stream, peer, self.handle.0.addresses.get(place).copied(), cx);
+                self.admit(stream, peer, place, cx);
             }
             Poll::Ready(Err(error)) if is_of_one_connection(&error) => debug!(%error, "a connection was gone"),
             Poll::Ready(Err(error)) => self.begin_pause(&error),
@@ -183,14 +203,19 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
         Poll::Ready(())
     }
 
-    fn admit(&self, stream: R::Stream, peer: SocketAddr, listener: Option<SocketAddr>, cx: &mut Context<'_>) {
+    fn admit(&self, stream: R::Stream, peer: SocketAddr, place: usize, cx: &mut Context<'_>) {
+        let Shared { addresses, implicit_tls, limits, .. } = &*self.handle.0;
+        let listener = addresses.get(place).copied();
         // The socket knows on which of the server's addresses the client came in; a simulation's listener does.
         let Some(addresses) = Addresses::of(&stream).ok().or_else(|| listener.map(|local| Addresses { local, peer }))
         else {
             return;
         };
-        let service = self.handle.service();
-        match self.handle.0.limits.enter(peer.ip(), service.maxima()) {
+        let mut service = self.handle.service();
+        if implicit_tls.get(place) == Some(&true) {
+            service = service.with_implicit_tls();
+        }
+        match limits.enter(peer.ip(), service.maxima()) {
             Ok(place) => self.spawn_session(service, stream, addresses, place),
             Err(exceeded) => refuse::<R>(&service, stream, addresses, exceeded, cx),
         }
@@ -230,6 +255,10 @@ fn refuse<R: Runtime>(
     };
     info!(peer = %addresses.peer, ?exceeded, "connection refused");
     service.settings.hooks.refused(&addresses, &reply);
+    if service.implicit_tls {
+        // There is no TLS yet to say it through, and what is said in clear would look like an attack.
+        return;
+    }
     let mut bytes = Vec::new();
     reply.write_to(&mut bytes);
     // A socket that is just accepted has room for a line; and if not, there is nothing better to do than to close it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_executor::Executor;
 use async_io::Async;
-use ftp_driver::{Handle, Service, serve, sockets};
+use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
 use ftp_fs::BoxFuture;
 
 use crate::SmolRuntime;
@@ -25,7 +25,8 @@ pub struct Server {
 #[must_use]
 pub struct ServerBuilder {
     service: Service,
-    listeners: Vec<TcpListener>,
+    /// Each with whether TLS comes first there.
+    listeners: Vec<(TcpListener, bool)>,
 }
 
 impl Server {
@@ -76,14 +77,27 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// What the system says: above all, that the address is in use, or not one of this machine.
-    pub fn bind(mut self, address: SocketAddr) -> io::Result<Self> {
-        self.listeners.push(sockets::listen_for_control(address)?);
-        Ok(self)
+    pub fn bind(self, address: SocketAddr) -> io::Result<Self> {
+        Ok(self.listener(sockets::listen_for_control(address)?))
+    }
+
+    /// Listens on this address, too, for clients that begin with TLS (implicit FTPS).
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_implicit_tls(self, address: SocketAddr) -> io::Result<Self> {
+        Ok(self.listener_implicit_tls(sockets::listen_for_control(address)?))
     }
 
     /// Uses a listener that somebody else has made, too.
     pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listeners.push(listener);
+        self.listeners.push((listener, false));
+        self
+    }
+
+    /// Uses a listener that somebody else has made, too, for clients that begin with TLS (implicit FTPS).
+    pub fn listener_implicit_tls(mut self, listener: TcpListener) -> Self {
+        self.listeners.push((listener, true));
         self
     }
 
@@ -92,8 +106,13 @@ impl ServerBuilder {
     /// # Errors
     /// What the system says of a listener.
     pub fn build(self) -> io::Result<Server> {
-        let addresses = self.listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-        let listeners = self.listeners.into_iter().map(Async::new).collect::<io::Result<_>>()?;
-        Ok(Server { handle: Handle::new(&self.service, addresses), listeners })
+        let endpoints = self.listeners.iter().map(endpoint).collect::<io::Result<Vec<_>>>()?;
+        let listeners =
+            self.listeners.into_iter().map(|(listener, _)| Async::new(listener)).collect::<io::Result<_>>()?;
+        Ok(Server { handle: Handle::new(&self.service, endpoints), listeners })
     }
+}
+
+fn endpoint((listener, implicit_tls): &(TcpListener, bool)) -> io::Result<Endpoint> {
+    Ok(Endpoint { address: listener.local_addr()?, implicit_tls: *implicit_tls })
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use ftp_driver::{Handle, Service, serve, sockets};
+use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
 
 use crate::TokioRuntime;
 
@@ -22,7 +22,8 @@ pub struct Server {
 #[must_use]
 pub struct ServerBuilder {
     service: Service,
-    listeners: Vec<TcpListener>,
+    /// Each with whether TLS comes first there.
+    listeners: Vec<(TcpListener, bool)>,
 }
 
 impl Server {
@@ -54,14 +55,27 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// What the system says: above all, that the address is in use, or not one of this machine.
-    pub fn bind(mut self, address: SocketAddr) -> io::Result<Self> {
-        self.listeners.push(sockets::listen_for_control(address)?);
-        Ok(self)
+    pub fn bind(self, address: SocketAddr) -> io::Result<Self> {
+        Ok(self.listener(sockets::listen_for_control(address)?))
+    }
+
+    /// Listens on this address, too, for clients that begin with TLS (implicit FTPS).
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_implicit_tls(self, address: SocketAddr) -> io::Result<Self> {
+        Ok(self.listener_implicit_tls(sockets::listen_for_control(address)?))
     }
 
     /// Uses a listener that somebody else has made, too.
     pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listeners.push(listener);
+        self.listeners.push((listener, false));
+        self
+    }
+
+    /// Uses a listener that somebody else has made, too, for clients that begin with TLS (implicit FTPS).
+    pub fn listener_implicit_tls(mut self, listener: TcpListener) -> Self {
+        self.listeners.push((listener, true));
         self
     }
 
@@ -74,9 +88,13 @@ impl ServerBuilder {
     /// Outside of a tokio runtime.
     pub fn build(self) -> io::Result<Server> {
         let runtime = TokioRuntime::current();
-        let addresses = self.listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let endpoints = self.listeners.iter().map(endpoint).collect::<io::Result<Vec<_>>>()?;
         let listeners =
-            self.listeners.into_iter().map(|listener| runtime.listener(listener)).collect::<io::Result<_>>()?;
-        Ok(Server { handle: Handle::new(&self.service, addresses), runtime, listeners })
+            self.listeners.into_iter().map(|(listener, _)| runtime.listener(listener)).collect::<io::Result<_>>()?;
+        Ok(Server { handle: Handle::new(&self.service, endpoints), runtime, listeners })
     }
+}
+
+fn endpoint((listener, implicit_tls): &(TcpListener, bool)) -> io::Result<Endpoint> {
+    Ok(Endpoint { address: listener.local_addr()?, implicit_tls: *implicit_tls })
 }
