@@ -7,8 +7,19 @@ use std::time::Duration;
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) struct Client {
-    pub(crate) control: BufReader<TcpStream>,
+pub(crate) struct Client<C = TcpStream> {
+    pub(crate) control: BufReader<C>,
+}
+
+/// What a control connection goes over.
+pub(crate) trait Connection: Read + Write {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Connection for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
 }
 
 impl Client {
@@ -25,7 +36,9 @@ impl Client {
         client.expect(220);
         client
     }
+}
 
+impl<C: Connection> Client<C> {
     pub(crate) fn login(&mut self) {
         self.command("USER alice", 331);
         self.command("PASS secret", 230);
@@ -81,7 +94,7 @@ impl Client {
     pub(crate) fn passive_address(&mut self) -> SocketAddr {
         let reply = self.command("EPSV", 229);
         let port = reply.split('|').nth(3).unwrap().parse().unwrap();
-        SocketAddr::new(self.control.get_ref().peer_addr().unwrap().ip(), port)
+        SocketAddr::new(self.control.get_ref().socket().peer_addr().unwrap().ip(), port)
     }
 
     /// A passive data connection.

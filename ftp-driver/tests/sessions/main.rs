@@ -2,7 +2,9 @@
 
 mod abort;
 mod client;
+mod confidential;
 mod connections;
+mod secure;
 mod server;
 mod stop;
 mod transfers;

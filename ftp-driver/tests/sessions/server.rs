@@ -39,7 +39,7 @@ pub(crate) fn on_tokio(service: Service) -> Server {
             let listeners = listeners().into_iter();
             let server = listeners
                 .fold(ftp_runtime_tokio::Server::builder(service), |server, listener| server.listener(listener));
-            let server = server.build().unwrap();
+            let server = server.bind_implicit_tls(any_port()).unwrap().build().unwrap();
             tell.send(server.handle()).unwrap();
             server.serve().await;
         });
@@ -52,7 +52,7 @@ pub(crate) fn on_smol(service: Service) -> Server {
         let listeners = listeners().into_iter();
         let server =
             listeners.fold(ftp_runtime_smol::Server::builder(service), |server, listener| server.listener(listener));
-        let server = server.build().unwrap();
+        let server = server.bind_implicit_tls(any_port()).unwrap().build().unwrap();
         tell.send(server.handle()).unwrap();
         async_io::block_on(server.serve());
     })
@@ -67,6 +67,11 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.handle.local_addrs()[0]
+    }
+
+    /// Where TLS comes first.
+    pub(crate) fn implicit_tls_address(&self) -> SocketAddr {
+        *self.handle.local_addrs().last().unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -95,8 +100,12 @@ impl Drop for Server {
     }
 }
 
+fn any_port() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
 /// Any port of IPv4, and of IPv6 where the machine has it.
 fn listeners() -> Vec<TcpListener> {
-    let ipv4 = sockets::listen_for_control("127.0.0.1:0".parse().unwrap()).unwrap();
+    let ipv4 = sockets::listen_for_control(any_port()).unwrap();
     std::iter::once(ipv4).chain(sockets::listen_for_control("[::1]:0".parse().unwrap())).collect()
 }

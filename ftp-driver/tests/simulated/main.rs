@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ftp_driver::{Addresses, Handle, Runtime, Service, ServiceBuilder, Summary, serve, serve_connection};
+use ftp_driver::{Addresses, Handle, Runtime, Service, ServiceBuilder, Summary, TlsServer, serve, serve_connection};
 use ftp_fs::{BlockingBackend, Credential, MemoryFs, NewUser, Storage, VirtualUsers};
 use ftp_proto::{CloseReason, Config};
 use ftp_types::{Permissions, Secret, VirtualPath, WriteMode};
@@ -295,6 +295,35 @@ fn a_session_that_is_dropped_is_reported_and_frees_its_sockets() {
     assert!(!world.skip_to_next_timer());
 }
 
+#[test]
+fn a_tls_handshake_that_stalls_ends_when_its_time_is_over() {
+    let mut session = Simulated::new(service().tls(tls()));
+    session.says("AUTH TLS\r\n", "234 ");
+    let before = session.world.now();
+    // The head of a record that never comes as a whole.
+    session.control.send(&[22, 3, 1, 2]);
+    let summary = session.run_to_end();
+    assert_eq!(summary.reason, CloseReason::TlsFailed);
+    assert!((30..32).contains(&session.world.now().saturating_since(before).as_secs()));
+}
+
+#[test]
+fn a_client_that_is_silent_where_tls_comes_first_is_not_waited_for() {
+    let world = World::default();
+    let (_control, server) = SimStream::pair();
+    let addresses = Addresses { local: local(990), peer: SocketAddr::from(([192, 0, 2, 2], 50_000)) };
+    let service = service().tls(tls()).build().with_implicit_tls();
+    let mut task = Task::new(serve_connection(world.clone(), service, server, addresses));
+    let summary = loop {
+        match task.run() {
+            Some(summary) => break summary,
+            None => assert!(world.skip_to_next_timer(), "the session waits for ever"),
+        }
+    };
+    assert_eq!(summary.reason, CloseReason::TlsFailed);
+    assert!(summary.duration < Duration::from_secs(32), "{:?}", summary.duration);
+}
+
 /// One client and its session.
 struct Simulated {
     world: World,
@@ -371,6 +400,11 @@ impl Simulated {
             assert!(self.world.skip_to_next_timer(), "the session waits for ever");
         }
     }
+}
+
+fn tls() -> TlsServer {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    TlsServer::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap()
 }
 
 fn service() -> ServiceBuilder {
