@@ -123,19 +123,19 @@ pub struct Flags {
     #[arg(long, value_name = "N", help_heading = "Sessions")]
     pub max_login_attempts: Option<u32>,
 
-    /// Explicit FTPS; this build does not offer it yet
+    /// Offer TLS (explicit FTPS), with a certificate made at start if no other is named
     #[arg(long, help_heading = "TLS")]
     pub tls: bool,
-    /// PEM certificate chain; not offered yet
+    /// PEM file with the chain of certificates, the server's own first; implies --tls
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "TLS")]
     pub certfile: Option<PathBuf>,
-    /// PEM key; not offered yet
+    /// PEM file with the private key, if it is not in the other one
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "TLS")]
     pub keyfile: Option<PathBuf>,
-    /// Refuse logins without TLS; not offered yet
+    /// Refuse logins without TLS; implies --tls
     #[arg(long, help_heading = "TLS")]
     pub tls_control_required: bool,
-    /// Refuse transfers without TLS; not offered yet
+    /// Refuse transfers without TLS; implies --tls
     #[arg(long, help_heading = "TLS")]
     pub tls_data_required: bool,
 
@@ -167,10 +167,10 @@ pub enum RuntimeName {
 
 const AFTER_HELP: &str = "\
 Standard output gets one line for each listener once it accepts, \"listening on ftp://ADDRESS:PORT\". The log goes to \
-standard error.
+standard error. With --tls and no --certfile it tells the SHA-256 of the certificate that was made.
 
 SIGTERM and SIGINT end the server: running transfers may finish within server.shutdown_grace seconds, a second signal \
-cuts them off. SIGHUP reads the configuration again and reopens the log files; what is wrong is reported and changes \
+cuts them off. SIGHUP reads the configuration and the certificates again and reopens the log files; what is wrong is reported and changes \
 nothing.
 
 Exit status: 0 after a clean stop, 1 when it cannot serve, 2 on bad usage or bad configuration.";
@@ -203,10 +203,6 @@ fn check(cli: Cli, matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
         return Ok(cli);
     }
     let flags = &cli.flags;
-    if let Some(flag) = flags.first_tls_flag() {
-        let message = format!("{flag} cannot be used: this build of ferry does not offer TLS yet");
-        return usage(ErrorKind::ArgumentConflict, &message);
-    }
     if flags.username.is_some() && flags.password.as_ref().is_none_or(Secret::is_empty) {
         let message = "--username needs a password: give --password, or set FERRY_PASSWORD";
         return usage(ErrorKind::MissingRequiredArgument, message);
@@ -219,16 +215,10 @@ fn check(cli: Cli, matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
 }
 
 impl Flags {
-    fn first_tls_flag(&self) -> Option<&'static str> {
-        [
-            (self.tls, "--tls"),
-            (self.certfile.is_some(), "--certfile"),
-            (self.keyfile.is_some(), "--keyfile"),
-            (self.tls_control_required, "--tls-control-required"),
-            (self.tls_data_required, "--tls-data-required"),
-        ]
-        .into_iter()
-        .find_map(|(given, flag)| given.then_some(flag))
+    /// Whether any of them asks for TLS: to serve without it would not be what was meant.
+    pub(crate) fn ask_for_tls(&self) -> bool {
+        let files = self.certfile.is_some() || self.keyfile.is_some();
+        self.tls || files || self.tls_control_required || self.tls_data_required
     }
 }
 

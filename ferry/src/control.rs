@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ftp_driver::Handle;
+use ftp_driver::{Handle, TlsServer};
 use tracing::{error, info, warn};
 
 use crate::cli::Flags;
@@ -15,6 +15,7 @@ use crate::logging::{Journals, Log};
 use crate::service::{self, Accounts};
 use crate::settings;
 use crate::signals::Signal;
+use crate::tls::Identity;
 
 /// Steers the server, by signals.
 pub(crate) struct Control {
@@ -33,6 +34,7 @@ pub(crate) struct Reloader {
     pub(crate) journals: Arc<Mutex<Journals>>,
     pub(crate) log: Arc<Log>,
     pub(crate) accounts: Accounts,
+    pub(crate) identity: Identity,
     pub(crate) handle: Handle,
 }
 
@@ -88,12 +90,24 @@ impl Reloader {
     fn read_anew(&self) -> Result<Config, String> {
         let config = settings::load(&self.flags).map_err(|error| error.to_string())?;
         let users = service::accounts(&config).map_err(|error| error.to_string())?;
+        let tls = self.tls(&config)?;
         let mut journals = lock(&self.journals);
         *journals = journals.reopen(&config.log).map_err(|error| error.to_string())?;
         self.accounts.set(users);
-        self.handle.set_service(&service::build(&config, &journals, &self.accounts));
+        self.handle.set_service(&service::build(&config, &journals, &self.accounts, tls));
         self.log.set_level(config.log.level);
+        self.identity.tell_fingerprint();
         Ok(config)
+    }
+
+    /// Listeners whose connections begin with TLS cannot do without it.
+    fn tls(&self, config: &Config) -> Result<Option<TlsServer>, String> {
+        if config.tls.is_none() && !self.started.server.listen_implicit_tls.is_empty() {
+            return Err(
+                "tls: cannot be left out while server.listen_implicit_tls is served, until a restart".to_owned()
+            );
+        }
+        self.identity.server(config).map_err(|error| error.to_string())
     }
 }
 
@@ -102,6 +116,7 @@ fn warn_of_fixed(started: &Config, new: &Config) {
     let (was, is) = (&started.server, &new.server);
     let fixed = [
         ("server.listen", was.listen != is.listen),
+        ("server.listen_implicit_tls", was.listen_implicit_tls != is.listen_implicit_tls),
         ("server.runtime", was.runtime != is.runtime),
         ("server.workers", was.workers != is.workers),
         ("server.user", was.user != is.user),

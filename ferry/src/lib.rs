@@ -17,6 +17,7 @@ pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod signals;
+pub mod tls;
 mod values;
 pub mod zone;
 

@@ -4,6 +4,10 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 
+use ftp_driver::sockets;
+
+use crate::config::Server;
+
 /// A port that the kernel picked for one address may be taken on the other; then another one is tried.
 const TRIES_FOR_ONE_PORT: usize = 32;
 
@@ -12,12 +16,15 @@ const TRIES_FOR_ONE_PORT: usize = 32;
 pub struct BindError {
     address: SocketAddr,
     error: io::Error,
+    /// Whether there is a flag for another port.
+    flag: bool,
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}: {}", self.address, self.error)?;
         match self.error.kind() {
+            _ if !self.flag => Ok(()),
             io::ErrorKind::PermissionDenied if self.address.port() < 1024 => {
                 f.write_str("; ports below 1024 need privileges, --port takes another one")
             }
@@ -34,11 +41,26 @@ impl std::error::Error for BindError {}
 pub struct Bound {
     /// They listen.
     pub listeners: Vec<TcpListener>,
+    /// They listen for connections that begin with TLS.
+    pub implicit_tls: Vec<TcpListener>,
     /// Addresses that were left out, since this machine has no IPv6.
     pub left_out: Vec<SocketAddr>,
 }
 
-/// Binds all addresses, by `listen`. Where several of them ask the kernel for a port (port 0), they get the same one if
+/// Binds all addresses of the configuration.
+///
+/// # Errors
+/// The first address that cannot be bound.
+pub fn bind_all(server: &Server) -> Result<Bound, BindError> {
+    let mut bound = bind(&server.listen, sockets::listen_for_control)?;
+    let implicit = bind(&server.listen_implicit_tls, sockets::listen_for_control);
+    let implicit = implicit.map_err(|error| BindError { flag: false, ..error })?;
+    bound.implicit_tls = implicit.listeners;
+    bound.left_out.extend(implicit.left_out);
+    Ok(bound)
+}
+
+/// Binds addresses, by `listen`. Where several of them ask the kernel for a port (port 0), they get the same one if
 /// that is possible. A machine without IPv6 is none of an operator's faults: `[::]` is left out there.
 ///
 /// # Errors
@@ -82,9 +104,9 @@ fn bind_once(
             }
             Err(error) if is_missing_ipv6(*address, &error) => {
                 bound.left_out.push(*address);
-                missing = Some(BindError { address: wanted, error });
+                missing = Some(BindError { address: wanted, error, flag: true });
             }
-            Err(error) => return Err(BindError { address: wanted, error }),
+            Err(error) => return Err(BindError { address: wanted, error, flag: true }),
         }
     }
     match missing {

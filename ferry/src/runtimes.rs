@@ -2,7 +2,6 @@
 
 use std::future::pending;
 use std::io;
-use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
@@ -10,17 +9,21 @@ use std::thread;
 use async_executor::Executor;
 use ftp_driver::{Handle, Service};
 
+use crate::listeners::Bound;
+
 /// Serves on tokio. `start` is called once connections are accepted.
 pub(crate) fn tokio(
     workers: usize,
     service: Service,
-    listeners: Vec<TcpListener>,
+    bound: Bound,
     start: impl FnOnce(Handle) -> io::Result<()>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let served = runtime.block_on(async {
         let builder = ftp_runtime_tokio::Server::builder(service);
-        let server = listeners.into_iter().fold(builder, |builder, listener| builder.listener(listener)).build()?;
+        let builder = bound.listeners.into_iter().fold(builder, ftp_runtime_tokio::ServerBuilder::listener);
+        let implicit = ftp_runtime_tokio::ServerBuilder::listener_implicit_tls;
+        let server = bound.implicit_tls.into_iter().fold(builder, implicit).build()?;
         start(server.handle())?;
         server.serve().await;
         Ok(())
@@ -34,11 +37,13 @@ pub(crate) fn tokio(
 pub(crate) fn smol(
     workers: usize,
     service: Service,
-    listeners: Vec<TcpListener>,
+    bound: Bound,
     start: impl FnOnce(Handle) -> io::Result<()>,
 ) -> io::Result<()> {
     let builder = ftp_runtime_smol::Server::builder(service);
-    let server = listeners.into_iter().fold(builder, |builder, listener| builder.listener(listener)).build()?;
+    let builder = bound.listeners.into_iter().fold(builder, ftp_runtime_smol::ServerBuilder::listener);
+    let implicit = ftp_runtime_smol::ServerBuilder::listener_implicit_tls;
+    let server = bound.implicit_tls.into_iter().fold(builder, implicit).build()?;
     let executor = Arc::new(Executor::new());
     for _ in 0..workers {
         let executor = Arc::clone(&executor);

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ftp_driver::{Handle, Service, sockets};
+use ftp_driver::{Handle, Service, TlsServer};
 use tracing::{info, warn};
 
 use crate::cli::{Flags, RuntimeName};
@@ -17,6 +17,7 @@ use crate::runtimes;
 use crate::service::Accounts;
 use crate::settings::{self, SettingsError};
 use crate::signals::Signals;
+use crate::tls::Identity;
 use crate::{CANNOT, USAGE, service};
 
 /// Why there is no server, or none any more.
@@ -42,12 +43,13 @@ impl Failure {
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
+        let status = if error.is_of_the_system() { CANNOT } else { USAGE };
         let message = match error {
             // These lines begin with file and place, for editors that jump there.
             SettingsError::File(problems) => problems.to_string(),
             other => format!("ferry: {other}"),
         };
-        Self { status: USAGE, message }
+        Self { status, message }
     }
 }
 
@@ -58,12 +60,15 @@ impl From<SettingsError> for Failure {
 pub fn serve(flags: &Flags) -> Result<(), Failure> {
     let config = settings::load(flags)?;
     let limit = raise_open_files();
-    // In this order: root may be needed to bind and is not wanted for anything after it. There are no threads yet.
-    let bound = listeners::bind(&config.server.listen, sockets::listen_for_control).map_err(Failure::cannot)?;
+    // In this order: root may be needed to bind and to read keys, and is not wanted for anything after it. There are no
+    // threads yet.
+    let identity = Identity::default();
+    let tls = identity.server(&config).map_err(Failure::cannot)?;
+    let bound = listeners::bind_all(&config.server).map_err(Failure::cannot)?;
     become_user(&config)?;
     let log = Log::start(config.log.format, config.log.level).map_err(Failure::cannot)?;
     let log = Arc::new(log);
-    let result = serve_logging(flags, config, bound, &log, limit);
+    let result = serve_logging(flags, config, bound, (identity, tls), &log, limit);
     log.flush();
     result
 }
@@ -72,6 +77,7 @@ fn serve_logging(
     flags: &Flags,
     config: Config,
     bound: Bound,
+    (identity, tls): (Identity, Option<TlsServer>),
     log: &Arc<Log>,
     limit: Result<(), String>,
 ) -> Result<(), Failure> {
@@ -80,15 +86,17 @@ fn serve_logging(
     let journals = Journals::open(&config.log).map_err(Failure::cannot)?;
     let accounts = Accounts::default();
     accounts.set(service::accounts(&config).map_err(Failure::cannot)?);
-    let service = service::build(&config, &journals, &accounts);
+    let service = service::build(&config, &journals, &accounts, tls);
     let journals = Arc::new(Mutex::new(journals));
     let signals = Signals::catch().map_err(Failure::cannot)?;
     let (runtime, workers) = (config.server.runtime, workers(&config));
     describe(&config, &bound);
+    identity.tell_fingerprint();
+    let addresses = urls(&bound);
     let start = |handle: Handle| {
-        announce(handle.local_addrs());
+        announce(&addresses);
         let (flags, journals, log) = (flags.clone(), Arc::clone(&journals), Arc::clone(log));
-        let reloader = Reloader { flags, started: config, journals, log, accounts, handle };
+        let reloader = Reloader { flags, started: config, journals, log, accounts, identity, handle };
         let mut control = Control::start(reloader)?;
         signals.handle(move |signal| control.react(signal))
     };
@@ -106,8 +114,8 @@ fn run(
     start: impl FnOnce(Handle) -> io::Result<()>,
 ) -> io::Result<()> {
     match runtime {
-        RuntimeName::Tokio => runtimes::tokio(workers, service, bound.listeners, start),
-        RuntimeName::Smol => runtimes::smol(workers, service, bound.listeners, start),
+        RuntimeName::Tokio => runtimes::tokio(workers, service, bound, start),
+        RuntimeName::Smol => runtimes::smol(workers, service, bound, start),
     }
 }
 
@@ -119,16 +127,34 @@ fn workers(config: &Config) -> usize {
 }
 
 /// The ready lines, which other programs wait for. Whoever started us may have closed the pipe; that ends nothing.
-fn announce(addresses: &[SocketAddr]) {
+fn announce(urls: &[String]) {
     let mut stdout = io::stdout().lock();
-    let lines = addresses.iter().try_for_each(|address| writeln!(stdout, "listening on ftp://{address}"));
+    let lines = urls.iter().try_for_each(|url| writeln!(stdout, "listening on {url}"));
     let _ = lines.and_then(|()| stdout.flush());
+}
+
+/// Where the server listens, with the ports that the system chose.
+fn urls(bound: &Bound) -> Vec<String> {
+    let local =
+        |scheme, listener: &TcpListener| listener.local_addr().ok().map(|address| format!("{scheme}://{address}"));
+    let explicit = bound.listeners.iter().filter_map(|listener| local("ftp", listener));
+    let implicit = bound.implicit_tls.iter().filter_map(|listener| local("ftps", listener));
+    explicit.chain(implicit).collect()
 }
 
 fn describe(config: &Config, bound: &Bound) {
     service::describe(config).iter().for_each(|line| info!("{line}"));
-    if let Some(address) = bound.listeners.first().and_then(|listener| listener.local_addr().ok()) {
-        info!("connect with: curl ftp://{}/", reachable(address));
+    let (first, scheme) = match bound.listeners.first() {
+        Some(listener) => (Some(listener), "ftp"),
+        None => (bound.implicit_tls.first(), "ftps"),
+    };
+    if let Some(address) = first.and_then(|listener| listener.local_addr().ok()) {
+        let secure = match &config.tls {
+            Some(tls) if tls.certfile.is_none() => "--ssl-reqd --insecure ",
+            Some(_) => "--ssl-reqd ",
+            None => "",
+        };
+        info!("connect with: curl {secure}{scheme}://{}/", reachable(address));
     }
 }
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ftp_driver::Service;
+use ftp_driver::{Service, TlsServer};
 use ftp_fs::{
     Account, AuthError, BlockingAuthenticator, Credential, LoginAttempt, NewUser, Override, UserError, VirtualUsers,
     Warning,
 };
-use ftp_proto::PathCodec;
+use ftp_proto::{PathCodec, TlsPolicy};
 use ftp_types::{Permissions, UserName};
 use tracing::warn;
 
@@ -54,7 +54,7 @@ impl BlockingAuthenticator for Accounts {
 
 /// Makes the service that these accounts are offered.
 #[must_use]
-pub fn build(config: &Config, journals: &Journals, accounts: &Accounts) -> Service {
+pub fn build(config: &Config, journals: &Journals, accounts: &Accounts, tls: Option<TlsServer>) -> Service {
     let Config { server, session, data, .. } = config;
     let zone = LocalZone::of_system();
     let mut builder = Service::builder(accounts.clone())
@@ -67,6 +67,9 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Accounts) -> Servi
         .hooks(journals.hooks(zone.clone()));
     if let Some(ports) = &data.passive_ports {
         builder = builder.passive_ports(ports.clone());
+    }
+    if let Some(tls) = tls {
+        builder = builder.tls(tls);
     }
     if !session.use_gmt_times {
         builder = builder.time_zone(Arc::new(zone));
@@ -88,6 +91,10 @@ fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
     protocol.permit_privileged_ports = data.permit_privileged_ports;
     protocol.masquerade_address = data.masquerade_address;
     protocol.masquerade_address_map.clone_from(&data.masquerade_address_map);
+    protocol.tls = config
+        .tls
+        .as_ref()
+        .map(|tls| TlsPolicy { control_required: tls.control_required, data_required: tls.data_required });
     protocol.codec = Charset::new(session.encoding).map(|charset| Arc::new(charset) as Arc<dyn PathCodec>);
     protocol.report_commands = journals.want_commands() || log.level >= LogLevel::Debug;
     protocol

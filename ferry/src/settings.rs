@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ftp_types::Permissions;
 
 use crate::cli::Flags;
 use crate::config::{Anonymous, Config, Credential, LogLevel, Problems, User};
+use crate::tls::{self, TlsFileError};
 
 /// Why flags and file give no configuration.
 #[derive(Debug)]
@@ -21,6 +22,23 @@ pub enum SettingsError {
     NoAccountForFlags(PathBuf),
     /// The current directory, which is to be shared, cannot be found.
     NoCurrentDirectory(io::Error),
+    /// A key without certificates.
+    KeyWithoutCertificate,
+    /// A file of a flag that TLS cannot be offered with.
+    TlsFile(TlsFileError),
+}
+
+impl SettingsError {
+    /// Whether flags and configuration are right as far as it can be told, and the system does not let files be read
+    /// that they name.
+    #[must_use]
+    pub fn is_of_the_system(&self) -> bool {
+        match self {
+            Self::File(problems) => problems.are_of_the_system(),
+            Self::TlsFile(error) => error.is_unreadable(),
+            Self::NoAccountForFlags(_) | Self::NoCurrentDirectory(_) | Self::KeyWithoutCertificate => false,
+        }
+    }
 }
 
 impl fmt::Display for SettingsError {
@@ -34,6 +52,8 @@ impl fmt::Display for SettingsError {
                 file.display()
             ),
             Self::NoCurrentDirectory(error) => write!(f, "the current directory cannot be shared: {error}"),
+            Self::KeyWithoutCertificate => f.write_str("--keyfile needs --certfile: the certificates that it is for"),
+            Self::TlsFile(error) => write!(f, "--{}: {error}", error.file().key()),
         }
     }
 }
@@ -49,13 +69,16 @@ pub fn load(flags: &Flags) -> Result<Config, SettingsError> {
     let mut config = file.map_or_else(|| Ok(Config::default()), Config::load).map_err(SettingsError::File)?;
     apply_to_server(flags, &mut config);
     apply_to_sessions(flags, &mut config);
+    apply_to_tls(flags, &mut config)?;
     apply_to_accounts(flags, &mut config)?;
     Ok(config)
 }
 
 fn apply_to_server(flags: &Flags, config: &mut Config) {
     let server = &mut config.server;
-    server.listen = listen(flags, &server.listen);
+    server.listen = listen(flags.interface, flags.port, &server.listen);
+    // --port is the port of FTP; the other is another one.
+    server.listen_implicit_tls = listen(flags.interface, None, &server.listen_implicit_tls);
     replace(&mut server.runtime, flags.runtime);
     replace(&mut server.workers, flags.workers);
     replace(&mut server.banner, flags.banner.clone());
@@ -86,18 +109,39 @@ fn apply_to_sessions(flags: &Flags, config: &mut Config) {
 }
 
 /// Each of `--interface` and `--port` replaces its half of the file's addresses.
-fn listen(flags: &Flags, configured: &[SocketAddr]) -> Vec<SocketAddr> {
+fn listen(interface: Option<IpAddr>, port: Option<u16>, configured: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = configured.to_vec();
-    if let Some(interface) = flags.interface {
+    if let Some(interface) = interface {
         addresses.iter_mut().for_each(|address| *address = SocketAddr::new(interface, address.port()));
     }
-    if let Some(port) = flags.port {
+    if let Some(port) = port {
         addresses.iter_mut().for_each(|address| address.set_port(port));
     }
     let mut seen = BTreeSet::new();
-    let replaced = flags.interface.is_some() || flags.port.is_some();
+    let replaced = interface.is_some() || port.is_some();
     addresses.retain(|address| seen.insert(*address) || !replaced);
     addresses
+}
+
+/// A `--certfile` brings its own key, so that it is in place of both files.
+fn apply_to_tls(flags: &Flags, config: &mut Config) -> Result<(), SettingsError> {
+    if !flags.ask_for_tls() {
+        return Ok(());
+    }
+    let tls = config.tls.get_or_insert_default();
+    tls.control_required |= flags.tls_control_required;
+    tls.data_required |= flags.tls_data_required;
+    if flags.certfile.is_some() {
+        tls.certfile.clone_from(&flags.certfile);
+        tls.keyfile = None;
+    }
+    if flags.keyfile.is_some() {
+        tls.keyfile.clone_from(&flags.keyfile);
+    }
+    match tls.certfile {
+        None if tls.keyfile.is_some() => Err(SettingsError::KeyWithoutCertificate),
+        _ => tls::check(tls).into_iter().next().map_or(Ok(()), |error| Err(SettingsError::TlsFile(error))),
+    }
 }
 
 /// `--username` is in place of all accounts of the file. Without it, `--directory` and `--write` are about the

@@ -7,6 +7,7 @@ mod parse;
 mod section;
 mod sections;
 mod source;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,6 +23,7 @@ pub use self::accounts::{Anonymous, Credential, Override, User};
 use self::section::Section;
 pub use self::source::Problems;
 use self::source::Source;
+pub use self::tls::Tls;
 use crate::cli::RuntimeName;
 
 /// Everything that can be configured.
@@ -33,6 +35,8 @@ pub struct Config {
     pub session: Session,
     /// `[data]`
     pub data: Data,
+    /// `[tls]`: TLS is offered.
+    pub tls: Option<Tls>,
     /// `[[user]]`
     pub users: Vec<User>,
     /// `[anonymous]`: anonymous users may log in.
@@ -46,6 +50,8 @@ pub struct Config {
 pub struct Server {
     /// Where to listen. IPv6 addresses take IPv6 alone.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen for connections that are TLS from the first byte.
+    pub listen_implicit_tls: Vec<SocketAddr>,
     /// The async runtime.
     pub runtime: RuntimeName,
     /// Worker threads; 0: one per core.
@@ -176,6 +182,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: vec![(Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(), (Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into()],
+            listen_implicit_tls: Vec::new(),
             runtime: RuntimeName::default(),
             workers: 0,
             banner: concat!("Ferry ", env!("CARGO_PKG_VERSION"), " ready.").to_owned(),

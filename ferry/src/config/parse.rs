@@ -155,20 +155,17 @@ pub(super) fn ipv4(value: &Value<'_>) -> Option<Ipv4Addr> {
     address(value, "an IPv4 address as a string")
 }
 
-/// The addresses to listen on. Each wrong one is reported.
-pub(super) fn listen(value: &Value<'_>) -> Option<Vec<SocketAddr>> {
+/// The addresses to listen on, beside those that are `taken`. Each wrong one is reported.
+pub(super) fn listen(value: &Value<'_>, taken: &mut Vec<SocketAddr>) -> Option<Vec<SocketAddr>> {
     let expected = "\"ADDRESS:PORT\", an IPv6 address in brackets";
     let items = value.items(&format!("an array of {expected}"))?;
-    if items.is_empty() {
-        return value.complain("expected at least one address");
-    }
     let addresses: Vec<Option<SocketAddr>> = items.iter().map(|item| address(item, expected)).collect();
-    for (index, item) in items.iter().enumerate() {
+    for (item, address) in items.iter().zip(&addresses).filter_map(|(item, address)| Some((item, (*address)?))) {
         // Port 0 asks for a port of its own every time.
-        let taken = |address: &SocketAddr| address.port() != 0 && addresses[..index].contains(&Some(*address));
-        if addresses[index].as_ref().is_some_and(taken) {
+        if address.port() != 0 && taken.contains(&address) {
             item.complain::<()>("this address is in the list already");
         }
+        taken.push(address);
     }
     addresses.into_iter().collect()
 }

@@ -40,6 +40,11 @@ impl<'a> Section<'a> {
         Some(Value { source: self.source, name: self.name_of(key), value })
     }
 
+    /// Whether the file has this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// The value of a key by its parser: none if the file does not have it, or if it was wrong.
     pub(super) fn get<T>(&mut self, key: &'static str, parse: impl FnOnce(&Value<'a>) -> Option<T>) -> Option<T> {
         parse(&self.value(key)?)
@@ -156,12 +161,17 @@ impl<'a> Value<'a> {
         self.complain_at(self.span().start, message)
     }
 
-    /// The same for something inside a string, at a byte of its content.
+    /// The same for a file that it names, and that the system does not let be read.
+    pub(super) fn complain_of_file(&self, message: &str) {
+        self.source.complain_of_file(self.span().start, format!("{}: {message}", self.name));
+    }
+
+    /// As [`complain`](Self::complain), for something inside a string, at a byte of its content.
     pub(super) fn complain_inside<T>(&self, byte: usize, message: &str) -> Option<T> {
         self.complain_at(self.offset_of(byte), message)
     }
 
-    /// The same at a byte of the file.
+    /// As [`complain`](Self::complain), at a byte of the file.
     pub(super) fn complain_at<T>(&self, at: usize, message: &str) -> Option<T> {
         self.source.complain(at, format!("{}: {message}", self.name));
         None

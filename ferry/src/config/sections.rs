@@ -1,26 +1,28 @@
 //! The sections of the file, key by key.
 
 use super::section::Section;
-use super::{Config, Data, Log, Server, Session, accounts, parse};
+use super::{Config, Data, Log, Server, Session, accounts, parse, tls};
 use crate::values::MAX_WORKERS;
 
 /// Reads the whole file. What is missing keeps its default; what is wrong is reported, and keeps it as well.
 pub(super) fn read(file: &mut Section<'_>) -> Config {
     let mut config = Config::default();
-    file.section("server", |section| server(section, &mut config.server));
+    let offers_tls = file.has("tls");
+    file.section("server", |section| server(section, &mut config.server, offers_tls));
     file.section("session", |section| session(section, &mut config.session));
     file.section("data", |section| data(section, &mut config.data));
+    config.tls = file.section("tls", tls::tls);
     file.section("log", |section| log(section, &mut config.log));
     config.anonymous = file.section("anonymous", accounts::anonymous).flatten();
     config.users = accounts::users(file, config.anonymous.is_some());
-    for later in ["tls", "system_users", "metrics"] {
+    for later in ["system_users", "metrics"] {
         file.refuse(later);
     }
     config
 }
 
-fn server(section: &mut Section<'_>, server: &mut Server) {
-    section.set("listen", &mut server.listen, parse::listen);
+fn server(section: &mut Section<'_>, server: &mut Server, offers_tls: bool) {
+    listen(section, server, offers_tls);
     section.set("runtime", &mut server.runtime, parse::runtime);
     section.set("workers", &mut server.workers, parse::whole(0..=MAX_WORKERS));
     section.set("banner", &mut server.banner, parse::string);
@@ -28,8 +30,25 @@ fn server(section: &mut Section<'_>, server: &mut Server) {
     section.set("max_connections_per_ip", &mut server.max_connections_per_ip, parse::count);
     section.set("shutdown_grace", &mut server.shutdown_grace, parse::duration);
     section.set_some("user", &mut server.user, parse::filled_string);
-    section.refuse_unless_empty("listen_implicit_tls");
     section.refuse_unless_empty("proxy_protocol");
+}
+
+/// There has to be one address at least, and no address twice.
+fn listen(section: &mut Section<'_>, server: &mut Server, offers_tls: bool) {
+    let (plain, implicit) = (section.value("listen"), section.value("listen_implicit_tls"));
+    let mut taken = Vec::new();
+    if let Some(addresses) = plain.as_ref().and_then(|value| parse::listen(value, &mut taken)) {
+        server.listen = addresses;
+    }
+    if let Some(addresses) = implicit.as_ref().and_then(|value| parse::listen(value, &mut taken)) {
+        server.listen_implicit_tls = addresses;
+    }
+    if let (Some(value), true) = (&plain, server.listen.is_empty() && server.listen_implicit_tls.is_empty()) {
+        value.complain::<()>("expected at least one address");
+    }
+    if let (Some(value), false, false) = (&implicit, server.listen_implicit_tls.is_empty(), offers_tls) {
+        value.complain::<()>("there is no section [tls] that says how");
+    }
 }
 
 fn session(section: &mut Section<'_>, session: &mut Session) {

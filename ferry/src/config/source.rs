@@ -23,6 +23,16 @@ struct Problem {
     /// Line and column; none when the file could not even be read.
     place: Option<Place>,
     message: String,
+    cause: Cause,
+}
+
+/// Whom to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    /// What is written in the file.
+    Text,
+    /// The system, which does not let a file be read that the text names.
+    System,
 }
 
 /// Where in a text.
@@ -36,13 +46,18 @@ struct Place {
 
 impl Problems {
     fn single(file: &Path, place: Option<Place>, message: String) -> Self {
-        Self { file: file.to_owned(), list: vec![Problem { place, message }] }
+        Self { file: file.to_owned(), list: vec![Problem { place, message, cause: Cause::Text }] }
+    }
+
+    /// Whether the file is right as far as it can be told: the system does not let other files be read.
+    pub(crate) fn are_of_the_system(&self) -> bool {
+        self.list.iter().all(|problem| problem.cause == Cause::System)
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { place, message }) in self.list.iter().enumerate() {
+        for (index, Problem { place, message, .. }) in self.list.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
@@ -78,8 +93,8 @@ pub(super) fn read(file: &Path) -> Result<String, Problems> {
 pub(super) struct Source<'a> {
     file: &'a Path,
     text: &'a str,
-    /// Byte of the text, and what is wrong there.
-    complaints: RefCell<Vec<(usize, String)>>,
+    /// Byte of the text, what is wrong there, and whom to blame.
+    complaints: RefCell<Vec<(usize, String, Cause)>>,
 }
 
 impl<'a> Source<'a> {
@@ -89,7 +104,12 @@ impl<'a> Source<'a> {
 
     /// Notes what is wrong at a byte of the text.
     pub(super) fn complain(&self, at: usize, message: String) {
-        self.complaints.borrow_mut().push((at, message));
+        self.complaints.borrow_mut().push((at, message, Cause::Text));
+    }
+
+    /// Notes that a file that is named at a byte of the text cannot be read.
+    pub(super) fn complain_of_file(&self, at: usize, message: String) {
+        self.complaints.borrow_mut().push((at, message, Cause::System));
     }
 
     /// The text at some bytes of it.
@@ -111,7 +131,7 @@ impl<'a> Source<'a> {
         complaints.sort();
         complaints.dedup();
         let mut cursor = Cursor::new(self.text);
-        let locate = |(at, message)| Problem { place: Some(cursor.advance_to(at)), message };
+        let locate = |(at, message, cause)| Problem { place: Some(cursor.advance_to(at)), message, cause };
         Err(Problems { file: self.file.to_owned(), list: complaints.into_iter().map(locate).collect() })
     }
 }
