@@ -167,23 +167,28 @@ pub(crate) fn handshake_error(error: &io::Error) -> TlsError {
     TlsError::Handshake
 }
 
-/// The TLS sessions of one control connection, by their names.
+/// The TLS sessions of one control connection, the oldest first.
 #[derive(Clone, Default)]
-struct Sessions(Arc<Mutex<Vec<(Vec<u8>, Vec<u8>)>>>);
+struct Sessions(Arc<Mutex<Vec<Resumable>>>);
+
+struct Resumable {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
 
 impl Sessions {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|(known, _)| *known != key);
+        sessions.retain(|known| known.key != key);
         if sessions.len() >= RESUMABLE {
             sessions.remove(0);
         }
-        sessions.push((key, value));
+        sessions.push(Resumable { key, value });
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+        sessions.iter().find(|known| known.key == key).map(|known| known.value.clone())
     }
 }
 
