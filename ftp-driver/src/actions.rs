@@ -99,6 +99,7 @@ impl<R: Runtime> Actions<R> {
 
     fn open(&self, ticket: Ticket<Open>) -> Box<dyn Running<R>> {
         let (account, Open { target, only_check }) = (self.account(), ticket.request().clone());
+        let tls = self.tls.clone();
         let work = async move {
             let LoggedIn { view, limits } = account?;
             if only_check {
@@ -111,15 +112,20 @@ impl<R: Runtime> Actions<R> {
         Task::new(
             ticket,
             work,
-            |result: Result<(Option<OpenFile>, Opened), FsError>, id, holdings: &mut Holdings<R>| {
+            move |result: Result<(Option<OpenFile>, Opened), FsError>, id, holdings: &mut Holdings<R>| {
                 let (file, opened) = result?;
-                file.into_iter().for_each(|file| holdings.files.keep(id, file));
+                if let Some(file) = file {
+                    tls.inspect(|tls| tls.expect_reading(!matches!(file.handle, OpenHandle::Writer(_))));
+                    holdings.files.keep(id, file);
+                }
                 Ok(opened)
             },
         )
     }
 
     fn listen(&mut self, ticket: &Ticket<Listen>) -> Result<Listening, ListenError> {
+        // What the connection is for is not known before the next command.
+        self.tls.iter().for_each(|tls| tls.expect_reading(false));
         let (listener, address) = self.bind(ticket.request().address)?;
         self.holdings.listeners.keep(ticket.id(), Arc::new(listener));
         Ok(Listening { port: address.port(), address: None })

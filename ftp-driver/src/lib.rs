@@ -32,6 +32,7 @@ pub mod sockets;
 mod storage;
 mod task;
 mod tls;
+mod tls_sessions;
 mod wire;
 mod zero_copy;
 

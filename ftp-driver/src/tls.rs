@@ -3,18 +3,19 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftp_proto::TlsError;
-use rustls::server::{ProducesTickets, StoresServerSessions};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
+use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Sessions};
 
-/// How many sessions of one control connection can be resumed; the oldest is forgotten first. A control connection has
-/// one handshake, which brings one session in TLS 1.2, and as many as there are tickets in TLS 1.3.
-const RESUMABLE: usize = 16;
+/// How many tickets of TLS 1.3 a client gets at least that has to resume its session. Some use each but once; with a
+/// ticket they get another, except with uploads. None of them keeps more than that.
+const TICKETS: usize = 8;
 
 /// Certificates, and how strict to be about TLS. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -42,7 +43,11 @@ pub enum CertificateError {
 #[derive(Clone)]
 pub(crate) struct SessionTls {
     control: Arc<ServerConfig>,
+    /// But for its session storage, which each data connection has its own of.
     data: Arc<ServerConfig>,
+    sessions: Sessions,
+    /// Whether clients read what comes over the data connection of the transfer that is under way.
+    clients_read: Arc<AtomicBool>,
     require_session_reuse: bool,
     lenient_eof: bool,
 }
@@ -118,14 +123,17 @@ impl TlsServer {
         control.ticketer = Arc::new(NoTickets);
         control.max_early_data_size = 0;
         let mut data = control.clone();
+        // Where the client reads it, as `expect_reading` says.
+        data.send_tls13_tickets = 1;
         control.session_storage = Arc::new(ControlSessions(sessions.clone()));
-        data.session_storage = Arc::new(DataSessions(sessions));
-        // A client that only uploads never reads them: when it closes, its system would answer with a reset, and the
-        // upload would look cut.
-        data.send_tls13_tickets = 0;
+        if self.require_session_reuse {
+            control.send_tls13_tickets = control.send_tls13_tickets.max(TICKETS);
+        }
         SessionTls {
             control: Arc::new(control),
             data: Arc::new(data),
+            sessions,
+            clients_read: Arc::default(),
             require_session_reuse: self.require_session_reuse,
             lenient_eof: self.lenient_eof,
         }
@@ -143,12 +151,24 @@ impl SessionTls {
     /// # Cancellation
     /// The connection stays in the middle of its handshake, and can only be closed.
     pub(crate) async fn secure_data<S: Stream>(&self, stream: &mut MaybeTls<S>) -> Result<(), TlsError> {
-        begin(stream, &self.data, self.lenient_eof)?;
+        let sessions = Arc::new(DataSessions::new(&self.sessions, &self.clients_read));
+        let mut config = ServerConfig::clone(&self.data);
+        config.session_storage = sessions.clone();
+        begin(stream, &Arc::new(config), self.lenient_eof)?;
         std::future::poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| handshake_error(&error))?;
-        if self.require_session_reuse && stream.handshake_kind() != Some(HandshakeKind::Resumed) {
+        if stream.handshake_kind() == Some(HandshakeKind::Resumed) {
+            sessions.keep_new();
+        } else if self.require_session_reuse {
             return Err(TlsError::NotResumed);
         }
         Ok(())
+    }
+
+    /// Says whether clients read what comes over the data connection of the transfer that now begins: then they get a
+    /// new ticket of TLS 1.3 in its handshake. One who only uploads would not read it; when it closes, its system would
+    /// answer with a reset, and the upload would be cut.
+    pub(crate) fn expect_reading(&self, yes: bool) {
+        self.clients_read.store(yes, Ordering::Relaxed);
     }
 }
 
@@ -165,107 +185,6 @@ fn begin<S: Stream>(stream: &mut MaybeTls<S>, config: &Arc<ServerConfig>, lenien
 pub(crate) fn handshake_error(error: &io::Error) -> TlsError {
     tracing::debug!(%error, "TLS handshake failed");
     TlsError::Handshake
-}
-
-/// The TLS sessions of one control connection, the oldest first.
-#[derive(Clone, Default)]
-struct Sessions(Arc<Mutex<Vec<Resumable>>>);
-
-struct Resumable {
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-impl Sessions {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|known| known.key != key);
-        if sessions.len() >= RESUMABLE {
-            sessions.remove(0);
-        }
-        sessions.push(Resumable { key, value });
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.iter().find(|known| known.key == key).map(|known| known.value.clone())
-    }
-}
-
-/// There are secrets in them.
-impl fmt::Debug for Sessions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").finish_non_exhaustive()
-    }
-}
-
-/// The handshake of the control connection fills the storage, and resumes nothing.
-#[derive(Debug)]
-struct ControlSessions(Sessions);
-
-impl StoresServerSessions for ControlSessions {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        self.0.put(key, value);
-        true
-    }
-
-    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn take(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn can_cache(&self) -> bool {
-        true
-    }
-}
-
-/// Data connections resume what is stored, and add nothing: otherwise one that was refused could be resumed.
-#[derive(Debug)]
-struct DataSessions(Sessions);
-
-impl StoresServerSessions for DataSessions {
-    fn put(&self, _: Vec<u8>, _: Vec<u8>) -> bool {
-        false
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.get(key)
-    }
-
-    /// Leaves the session where it is, since one ticket has to do for many transfers. What a ticket that works once
-    /// protects from is early data that is sent again, and none is taken here.
-    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.get(key)
-    }
-
-    fn can_cache(&self) -> bool {
-        false
-    }
-}
-
-/// Sessions stay in our memory; what clients get are their names.
-#[derive(Debug)]
-struct NoTickets;
-
-impl ProducesTickets for NoTickets {
-    fn enabled(&self) -> bool {
-        false
-    }
-
-    fn lifetime(&self) -> u32 {
-        0
-    }
-
-    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
 }
 
 impl fmt::Display for CertificateError {

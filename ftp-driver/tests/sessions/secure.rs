@@ -106,14 +106,20 @@ impl SecureClient {
         client
     }
 
-    /// A passive data connection under TLS.
+    /// A passive data connection under TLS, whose handshake comes first.
     pub(crate) fn passive(&mut self) -> TlsStream {
         secure(self.client.passive(), &self.config).unwrap()
     }
 
-    pub(crate) fn upload(&mut self, command: &str, bytes: &[u8]) {
-        let mut data = self.passive();
+    /// Most clients begin the handshake when the command has begun.
+    fn begin(&mut self, command: &str) -> TlsStream {
+        let socket = self.client.passive();
         self.client.begin(command);
+        secure(socket, &self.config).unwrap()
+    }
+
+    pub(crate) fn upload(&mut self, command: &str, bytes: &[u8]) {
+        let mut data = self.begin(command);
         data.write_all(bytes).unwrap();
         end(&mut data);
         drop(data);
@@ -122,8 +128,7 @@ impl SecureClient {
 
     /// An end without `close_notify` would fail here.
     pub(crate) fn download(&mut self, command: &str) -> Vec<u8> {
-        let mut data = self.passive();
-        self.client.begin(command);
+        let mut data = self.begin(command);
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes).unwrap();
         end(&mut data);

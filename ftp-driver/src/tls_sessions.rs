@@ -1,0 +1,153 @@
+//! The TLS sessions that data connections can resume: those of their own control connection, and of nobody else.
+//!
+//! A session is stored here, and what clients get, session identifier or ticket, is its name. It can be resumed any
+//! number of times, since many clients use the one of the control connection for all their transfers. What names that
+//! work but once protect from is early data that is sent again, and none is ever taken.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::server::{ProducesTickets, StoresServerSessions};
+
+/// How many sessions that came from data connections are kept beside those of the control connection.
+const FROM_DATA: usize = 16;
+
+/// The TLS sessions of one control connection.
+#[derive(Clone, Default)]
+pub(crate) struct Sessions(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    /// From the one handshake of the control connection: one in TLS 1.2, one for each ticket in TLS 1.3.
+    control: Vec<Resumable>,
+    data: VecDeque<Resumable>,
+}
+
+struct Resumable {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Sessions {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let stored = self.stored();
+        let mut all = stored.control.iter().chain(&stored.data);
+        all.find(|session| session.key == key).map(|session| session.value.clone())
+    }
+
+    fn keep_from_data(&self, session: Resumable) {
+        let mut stored = self.stored();
+        if stored.data.len() >= FROM_DATA {
+            stored.data.pop_front();
+        }
+        stored.data.push_back(session);
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// There are secrets in them.
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+/// The handshake of the control connection fills the storage, and resumes nothing.
+#[derive(Debug)]
+pub(crate) struct ControlSessions(pub(crate) Sessions);
+
+impl StoresServerSessions for ControlSessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.0.stored().control.push(Resumable { key, value });
+        true
+    }
+
+    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn take(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+/// What one data connection can resume. The session that its own handshake makes is kept only when that handshake has
+/// resumed another: otherwise a connection that was refused for resuming none could be resumed by the next.
+pub(crate) struct DataSessions {
+    sessions: Sessions,
+    makes_new: Arc<AtomicBool>,
+    new: Mutex<Option<Resumable>>,
+}
+
+impl DataSessions {
+    /// They make a new session only while `makes_new` says so.
+    pub(crate) fn new(sessions: &Sessions, makes_new: &Arc<AtomicBool>) -> Self {
+        Self { sessions: sessions.clone(), makes_new: Arc::clone(makes_new), new: Mutex::default() }
+    }
+
+    /// The handshake has resumed a session.
+    pub(crate) fn keep_new(&self) {
+        let new = self.new.lock().unwrap_or_else(PoisonError::into_inner).take();
+        new.into_iter().for_each(|session| self.sessions.keep_from_data(session));
+    }
+}
+
+impl StoresServerSessions for DataSessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        let makes_new = self.makes_new.load(Ordering::Relaxed);
+        if makes_new {
+            *self.new.lock().unwrap_or_else(PoisonError::into_inner) = Some(Resumable { key, value });
+        }
+        makes_new
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.sessions.get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.sessions.get(key)
+    }
+
+    /// Asked in TLS 1.2 alone, where one name does for all.
+    fn can_cache(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for DataSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataSessions").finish_non_exhaustive()
+    }
+}
+
+/// Sessions do not leave our memory.
+#[derive(Debug)]
+pub(crate) struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
