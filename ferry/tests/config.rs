@@ -55,7 +55,7 @@ fn server_keys() {
         r#"
         [server]
         listen = ["127.0.0.1:21", "[::1]:0"]
-        listen_implicit_tls = []
+        listen_implicit_tls = ["127.0.0.1:990"]
         runtime = "smol"
         workers = 3
         banner = "Ahoy.\nSecond line."
@@ -64,10 +64,12 @@ fn server_keys() {
         shutdown_grace = 2.5
         user = "ftp"
         proxy_protocol = []
+        [tls]
         "#,
     );
     let server = config.server;
     assert_eq!(server.listen, ["127.0.0.1:21".parse().unwrap(), "[::1]:0".parse().unwrap()]);
+    assert_eq!(server.listen_implicit_tls, ["127.0.0.1:990".parse().unwrap()]);
     assert_eq!((server.runtime, server.workers), (RuntimeName::Smol, 3));
     assert_eq!(server.banner, "Ahoy.\nSecond line.");
     assert_eq!((server.max_connections, server.max_connections_per_ip), (7, 2));
@@ -281,14 +283,12 @@ fn an_override_stays_in_the_home() {
 #[test]
 fn what_this_version_does_not_offer_is_refused() {
     Site::new().bad(
-        "[server]\nproxy_protocol = ['127.0.0.1/32']\nlisten_implicit_tls = ['0.0.0.0:990']\n\
-         [tls]\ncertfile = 'x'\n[system_users]\n[metrics]\nlisten = '127.0.0.1:1'\n",
+        "[server]\nproxy_protocol = ['127.0.0.1/32']\n\
+         [system_users]\n[metrics]\nlisten = '127.0.0.1:1'\n",
         &[
             "2:1: server.proxy_protocol: not offered by this version of ferry",
-            "3:1: server.listen_implicit_tls: not offered by this version of ferry",
-            "4:2: tls: not offered by this version of ferry",
-            "6:2: system_users: not offered by this version of ferry",
-            "7:2: metrics: not offered by this version of ferry",
+            "3:2: system_users: not offered by this version of ferry",
+            "4:2: metrics: not offered by this version of ferry",
         ],
     );
 }
@@ -298,7 +298,7 @@ fn unknown_keys_and_wrong_types() {
     Site::new().bad(
         "x = 1\nserver = 1\n[user]\nname = 'a'\n[session]\n\"a\\nb\" = 1\n[log.format]\n",
         &[
-            "1:1: x: unknown key; the file can have server, session, data, log, anonymous, user, tls, system_users, metrics",
+            "1:1: x: unknown key; the file can have server, session, data, tls, log, anonymous, user, system_users, metrics",
             "2:10: server: expected a table, [server], found an integer",
             "3:1: user: expected tables, [[user]], found a table",
             "6:1: session.a\\nb: unknown key; [session] can have idle_timeout, login_timeout, max_login_attempts, \
@@ -359,7 +359,8 @@ fn the_example_is_good_and_has_every_key() {
     let config = site.good(&example);
     assert_eq!((config.users.len(), config.anonymous.is_some()), (1, true));
     assert_eq!((&config.session, config.server.listen.len()), (&Config::default().session, 2));
-    // With every commented key in force, nothing is left to complain of but what is not offered.
+    // With every commented key in force, nothing is left to complain of but files that are not there and what is not
+    // offered.
     let commented = |line: &str| match line.strip_prefix('#') {
         Some(key) if key.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => key.to_owned(),
         _ => line.to_owned(),
@@ -367,5 +368,5 @@ fn the_example_is_good_and_has_every_key() {
     let everything: Vec<String> = example.lines().map(commented).collect();
     let errors = site.load(&everything.join("\n")).unwrap_err();
     let names: Vec<&str> = errors.iter().filter_map(|error| error.split(": ").nth(1)).collect();
-    assert_eq!(names, ["tls", "system_users", "metrics"], "{errors:#?}");
+    assert_eq!(names, ["tls.certfile", "tls.client_ca", "system_users", "metrics"], "{errors:#?}");
 }

@@ -160,7 +160,7 @@ fn a_broken_file_changes_nothing() {
         ("banner = 1", "ferry.toml:1:1"),
         ("[server]\nbanner = 1\n", "ferry.toml:2:10"),
         ("[server", "ferry.toml:1:"),
-        ("[tls]\n", "not offered"),
+        ("[metrics]\n", "not offered"),
         ("[log]\ntransfer_log = 'nowhere/x'\n[anonymous]\nhome = 'home'\n", "cannot open"),
     ];
     for (text, told) in broken {

@@ -53,12 +53,29 @@ fn a_user_needs_a_password() {
 }
 
 #[test]
-fn tls_is_refused_for_now() {
-    for flag in ["--tls", "--tls-control-required", "--tls-data-required"] {
-        is_misuse(&[flag], "does not offer TLS yet");
-    }
-    is_misuse(&["--certfile", "x"], "does not offer TLS yet");
-    is_misuse(&["--keyfile", "x"], "does not offer TLS yet");
+fn files_for_tls_that_are_of_no_use_are_misuse() {
+    let site = Site::new();
+    site.write("empty.pem", "");
+    let empty = site.path("empty.pem");
+    is_misuse(&["--certfile", empty.to_str().unwrap()], "ferry: --certfile: ");
+    is_misuse(&["--tls", "--keyfile", empty.to_str().unwrap()], "--keyfile needs --certfile");
+}
+
+#[test]
+fn files_for_tls_that_cannot_be_read_leave_nothing_to_serve() {
+    let site = Site::new();
+    let missing = site.path("missing.pem");
+    let (status, stdout, stderr) = run(&["--tls", "--certfile", missing.to_str().unwrap()]);
+    assert_eq!((status, &*stdout, stderr.lines().count()), (Some(1), "", 1), "{stderr}");
+    assert!(stderr.starts_with(&format!("ferry: --certfile: {}: cannot be read: ", missing.display())), "{stderr}");
+
+    site.write("ferry.toml", "[tls]\ncertfile = 'missing.pem'\n[anonymous]\nhome = 'home'\n");
+    let file = site.path("ferry.toml");
+    let (status, stdout, stderr) = run(&["--config", file.to_str().unwrap(), "-p", "0"]);
+    assert_eq!((status, &*stdout, stderr.lines().count()), (Some(1), "", 1), "{stderr}");
+    assert!(stderr.starts_with(&format!("{}:2:12: tls.certfile: ", file.display())), "{stderr}");
+    // The check of a file knows right and wrong alone.
+    assert_eq!(run(&["check-config", file.to_str().unwrap()]).0, Some(2));
 }
 
 #[test]

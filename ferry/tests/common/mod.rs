@@ -1,6 +1,8 @@
 //! A running `ferry`, and just enough of a client to ask it something.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod tls;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,7 +15,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Nothing here takes that long unless it is broken.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) const RUNTIMES: [&str; 2] = ["tokio", "smol"];
 
@@ -70,13 +72,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and waits for its first ready line.
+    /// Starts it and waits for its first ready line, whatever its scheme.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
         let ready = stdout.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("not ready: {:#?}", Vec::from_iter(&stderr)));
-        let address = ready.strip_prefix("listening on ftp://").unwrap().parse().unwrap();
+        let address = ready.split_once("://").unwrap().1.parse().unwrap();
         Self { child, stdout, stderr, address }
     }
 
@@ -155,6 +157,11 @@ impl Client {
         let mut client = Self { control: BufReader::new(stream), greeting: String::new() };
         client.greeting = client.reply();
         client
+    }
+
+    /// The connection, for something else than commands in clear.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.control.into_inner()
     }
 
     #[track_caller]
