@@ -23,5 +23,6 @@ mod lftp;
 mod ncftp;
 mod process;
 mod server;
+mod tls;
 mod tree;
 mod wget;

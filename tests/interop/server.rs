@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -64,6 +65,21 @@ impl Site {
         Self::on(runtime, Ipv4Addr::LOCALHOST.into(), &[])
     }
 
+    /// Serves the named user over TLS, with these keys in `[tls]`, and nobody without it.
+    pub(crate) fn start_tls(runtime: Runtime, keys: &str) -> Self {
+        Self::on_tls(runtime, keys, "")
+    }
+
+    /// The same on a listener where TLS comes first.
+    pub(crate) fn start_implicit_tls(runtime: Runtime) -> Self {
+        Self::on_tls(runtime, "", "listen = []\nlisten_implicit_tls = ['127.0.0.1:0']")
+    }
+
+    /// The authority that has signed the server's certificate, in PEM.
+    pub(crate) fn authority(&self) -> String {
+        self.folder.path().join("ca.pem").display().to_string()
+    }
+
     /// The folder that the server shows as `/`.
     pub(crate) fn served(&self) -> PathBuf {
         self.folder.path().join("served")
@@ -84,7 +100,7 @@ impl Site {
 
     /// URL of a path that begins with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("ftp://{}{path}", self.server.address)
+        format!("{}://{}{path}", self.server.scheme, self.server.address)
     }
 
     /// A client program that starts in [`local`](Self::local) and sees no configuration of whoever runs the tests.
@@ -97,8 +113,23 @@ impl Site {
         command
     }
 
-    fn on(runtime: Runtime, interface: IpAddr, arguments: &[&str]) -> Self {
+    fn on_tls(runtime: Runtime, keys: &str, listeners: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        certify(folder.path());
+        let config = folder.path().join("ferry.toml");
+        let required = "certfile = 'cert.pem'\ncontrol_required = true\ndata_required = true";
+        let text = format!("[server]\n{listeners}\n[tls]\n{required}\n{keys}\n");
+        fs::write(&config, text).expect("a configuration");
+        let config = config.display().to_string();
+        let arguments = ["-w", "-u", USER, "-P", PASSWORD, "-D", "--config", &config];
+        Self::in_folder(folder, runtime, Ipv4Addr::LOCALHOST.into(), &arguments)
+    }
+
+    fn on(runtime: Runtime, interface: IpAddr, arguments: &[&str]) -> Self {
+        Self::in_folder(TempDir::new().expect("a temporary folder"), runtime, interface, arguments)
+    }
+
+    fn in_folder(folder: TempDir, runtime: Runtime, interface: IpAddr, arguments: &[&str]) -> Self {
         for part in ["served", "local", "home"] {
             fs::create_dir(folder.path().join(part)).expect("a new folder");
         }
@@ -109,9 +140,27 @@ impl Site {
     }
 }
 
+/// Puts `ca.pem` there, and `cert.pem` with a key and the certificate for it.
+fn certify(folder: &Path) {
+    let key = || KeyPair::generate().expect("a key");
+    // The same name for both would mean that the server's certificate is signed by itself.
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "authority of a test");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, key()).expect("an authority");
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+    let key = key();
+    let certificate = server.signed_by(&key, &authority).expect("a certificate");
+    let both = certificate.pem() + &key.serialize_pem();
+    for (name, text) in [("ca.pem", authority.pem()), ("cert.pem", both)] {
+        fs::write(folder.join(name), text).expect("a file");
+    }
+}
+
 struct Server {
     /// Taken when it is stopped.
     child: Option<Child>,
+    scheme: &'static str,
     address: SocketAddr,
     log: PathBuf,
 }
@@ -122,11 +171,11 @@ impl Server {
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let stdout = child.stdout.take().expect("standard output is piped");
-        let Some(address) = ready_address(stdout) else {
+        let Some((scheme, address)) = ready_address(stdout) else {
             let _ = child.kill();
             panic!("{command:?} printed no ready line\n{}", contents(&log));
         };
-        Self { child: Some(child), address, log }
+        Self { child: Some(child), scheme, address, log }
     }
 }
 
@@ -145,14 +194,18 @@ impl Drop for Server {
     }
 }
 
-/// The address of the ready line `listening on ftp://ADDRESS`; what follows it on that stream is read and dropped.
-fn ready_address(stdout: ChildStdout) -> Option<SocketAddr> {
+/// The address of the ready line `listening on ftp://ADDRESS`, or `ftps://`; what follows it on that stream is read and
+/// dropped.
+fn ready_address(stdout: ChildStdout) -> Option<(&'static str, SocketAddr)> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let address = line.strip_prefix("listening on ftp://").and_then(|address| address.parse().ok());
+            let ready = ["ftp", "ftps"].into_iter().find_map(|scheme| {
+                let address = line.strip_prefix(&format!("listening on {scheme}://"))?;
+                Some((scheme, address.parse().ok()?))
+            });
             // Nobody listens after the first one.
-            address.map(|address| sender.send(address));
+            ready.map(|ready| sender.send(ready));
         }
     });
     receiver.recv_timeout(START_LIMIT).ok()
