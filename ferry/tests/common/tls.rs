@@ -73,7 +73,7 @@ impl Options<'_> {
         let provider = TlsServer::crypto_provider();
         let verifier = Arc::new(Anybody(provider.signature_verification_algorithms));
         let builder = ClientConfig::builder_with_provider(provider);
-        let versions = self.version.map_or(rustls::DEFAULT_VERSIONS.to_vec(), |version| vec![version]);
+        let versions = self.version.map_or_else(|| rustls::DEFAULT_VERSIONS.to_vec(), |version| vec![version]);
         let builder = builder.with_protocol_versions(&versions).unwrap();
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match self.identity {
