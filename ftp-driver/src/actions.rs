@@ -24,6 +24,7 @@ use crate::sockets;
 use crate::storage;
 use crate::task::{Progress, Running, Task};
 use crate::tls::SessionTls;
+use crate::tls_sessions::Purpose;
 use crate::wire::{self, ClosesFirst, Meter, Wire};
 
 /// Everything that the actions of one session need.
@@ -115,7 +116,7 @@ impl<R: Runtime> Actions<R> {
             move |result: Result<(Option<OpenFile>, Opened), FsError>, id, holdings: &mut Holdings<R>| {
                 let (file, opened) = result?;
                 if let Some(file) = file {
-                    tls.inspect(|tls| tls.expect_reading(!matches!(file.handle, OpenHandle::Writer(_))));
+                    tls.inspect(|tls| tls.expect(purpose(&file.handle)));
                     holdings.files.keep(id, file);
                 }
                 Ok(opened)
@@ -125,7 +126,7 @@ impl<R: Runtime> Actions<R> {
 
     fn listen(&mut self, ticket: &Ticket<Listen>) -> Result<Listening, ListenError> {
         // What the connection is for is not known before the next command.
-        self.tls.iter().for_each(|tls| tls.expect_reading(false));
+        self.tls.iter().for_each(|tls| tls.expect(Purpose::Unknown));
         let (listener, address) = self.bind(ticket.request().address)?;
         self.holdings.listeners.keep(ticket.id(), Arc::new(listener));
         Ok(Listening { port: address.port(), address: None })
@@ -261,6 +262,13 @@ async fn move_bytes<R: Runtime>(
             list::send(wire, listing, &formatter).await
         }
         _ => Err(TransferError::Storage(FsError::Unsupported)),
+    }
+}
+
+fn purpose(handle: &OpenHandle) -> Purpose {
+    match handle {
+        OpenHandle::Writer(_) => Purpose::ClientWrites,
+        OpenHandle::Reader(_) | OpenHandle::Listing(_) => Purpose::ClientReads,
     }
 }
 

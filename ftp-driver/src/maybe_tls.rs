@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use socket2::{SockRef, Socket};
 
 use crate::io::{poll_read, poll_write};
@@ -53,12 +53,21 @@ impl<S: Stream> MaybeTls<S> {
     /// Ready when the handshake is done and its last bytes are sent.
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.tls {
-            Some(tls) => tls.poll_handshake(&mut self.stream, cx),
+            Some(tls) => tls.poll_handshake_until(|_| false, &mut self.stream, cx),
             None => Poll::Ready(Ok(())),
         }
     }
 
-    /// How the handshake went; `None` before its end, and without TLS.
+    /// Ready when nothing is missing from a handshake that resumes a session in TLS 1.3 but the client's last word,
+    /// which the client waits for no answer to; at the end of any other handshake.
+    pub(crate) fn poll_handshake_to_last_word(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.tls {
+            Some(tls) => tls.poll_handshake_until(Tls::is_last_word_missing, &mut self.stream, cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// How the handshake goes; `None` until that is decided, and without TLS.
     pub(crate) fn handshake_kind(&self) -> Option<HandshakeKind> {
         self.tls.as_ref()?.connection.handshake_kind()
     }
@@ -75,8 +84,13 @@ impl<S: Stream> MaybeTls<S> {
 }
 
 impl Tls {
-    fn poll_handshake(&mut self, stream: &mut impl Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.connection.is_handshaking() {
+    fn poll_handshake_until(
+        &mut self,
+        far_enough: fn(&Self) -> bool,
+        stream: &mut impl Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.connection.is_handshaking() && !far_enough(self) {
             if let Poll::Ready(Err(error)) = self.poll_send(stream, cx) {
                 return Poll::Ready(Err(error));
             }
@@ -85,6 +99,11 @@ impl Tls {
             }
         }
         self.poll_send(stream, cx)
+    }
+
+    fn is_last_word_missing(&self) -> bool {
+        self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     fn poll_read(

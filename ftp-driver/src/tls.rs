@@ -2,19 +2,19 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftp_proto::TlsError;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
-use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Sessions};
+use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Purpose, Sessions, SharedPurpose};
 
 /// How many tickets of TLS 1.3 a client gets at least that has to resume its session. Some use each but once; with a
-/// ticket they get another, except with uploads. None of them keeps more than that.
+/// ticket they get another, except with uploads. Few of them keep more than that.
 const TICKETS: usize = 8;
 
 /// Certificates, and how strict to be about TLS. A clone is another handle to the same.
@@ -46,8 +46,8 @@ pub(crate) struct SessionTls {
     /// But for its session storage, which each data connection has its own of.
     data: Arc<ServerConfig>,
     sessions: Sessions,
-    /// Whether clients read what comes over the data connection of the transfer that is under way.
-    clients_read: Arc<AtomicBool>,
+    /// What the data connection that is made is for.
+    purpose: SharedPurpose,
     require_session_reuse: bool,
     lenient_eof: bool,
 }
@@ -123,7 +123,7 @@ impl TlsServer {
         control.ticketer = Arc::new(NoTickets);
         control.max_early_data_size = 0;
         let mut data = control.clone();
-        // Where the client reads it, as `expect_reading` says.
+        // Where the client reads it, as `expect` says.
         data.send_tls13_tickets = 1;
         control.session_storage = Arc::new(ControlSessions(sessions.clone()));
         if self.require_session_reuse {
@@ -133,7 +133,7 @@ impl TlsServer {
             control: Arc::new(control),
             data: Arc::new(data),
             sessions,
-            clients_read: Arc::default(),
+            purpose: SharedPurpose::default(),
             require_session_reuse: self.require_session_reuse,
             lenient_eof: self.lenient_eof,
         }
@@ -151,11 +151,18 @@ impl SessionTls {
     /// # Cancellation
     /// The connection stays in the middle of its handshake, and can only be closed.
     pub(crate) async fn secure_data<S: Stream>(&self, stream: &mut MaybeTls<S>) -> Result<(), TlsError> {
-        let sessions = Arc::new(DataSessions::new(&self.sessions, &self.clients_read));
+        let sessions = Arc::new(DataSessions::new(&self.sessions, &self.purpose));
         let mut config = ServerConfig::clone(&self.data);
         config.session_storage = sessions.clone();
         begin(stream, &Arc::new(config), self.lenient_eof)?;
-        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| handshake_error(&error))?;
+        if self.require_session_reuse {
+            // Clients that make the handshake before they send their command would get no new ticket otherwise.
+            poll_fn(|cx| stream.poll_handshake_to_last_word(cx)).await.map_err(|error| handshake_error(&error))?;
+            if stream.handshake_kind() == Some(HandshakeKind::Resumed) {
+                self.purpose.known().await;
+            }
+        }
+        poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| handshake_error(&error))?;
         if stream.handshake_kind() == Some(HandshakeKind::Resumed) {
             sessions.keep_new();
         } else if self.require_session_reuse {
@@ -164,11 +171,11 @@ impl SessionTls {
         Ok(())
     }
 
-    /// Says whether clients read what comes over the data connection of the transfer that now begins: then they get a
-    /// new ticket of TLS 1.3 in its handshake. One who only uploads would not read it; when it closes, its system would
-    /// answer with a reset, and the upload would be cut.
-    pub(crate) fn expect_reading(&self, yes: bool) {
-        self.clients_read.store(yes, Ordering::Relaxed);
+    /// Says what the next data connection is for. A client that reads from it gets a new ticket of TLS 1.3 in its
+    /// handshake. One who only uploads would not read it; when it closes, its system would answer with a reset, and the
+    /// upload would be cut.
+    pub(crate) fn expect(&self, purpose: Purpose) {
+        self.purpose.set(purpose);
     }
 }
 

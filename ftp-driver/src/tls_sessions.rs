@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use rustls::server::{ProducesTickets, StoresServerSessions};
 
@@ -28,6 +29,36 @@ struct Stored {
 struct Resumable {
     key: Vec<u8>,
     value: Vec<u8>,
+}
+
+/// What a data connection is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// No command has said it yet.
+    #[default]
+    Unknown,
+    ClientReads,
+    ClientWrites,
+}
+
+/// The purpose of a session's one data connection, as its commands make it known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedPurpose(Arc<Mutex<Purpose>>);
+
+impl SharedPurpose {
+    pub(crate) fn set(&self, purpose: Purpose) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = purpose;
+    }
+
+    fn get(&self) -> Purpose {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is known. The session polls its work again whenever an action is done, so that no waker need be
+    /// kept.
+    pub(crate) async fn known(&self) {
+        poll_fn(|_| if self.get() == Purpose::Unknown { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
 }
 
 impl Sessions {
@@ -84,14 +115,14 @@ impl StoresServerSessions for ControlSessions {
 /// resumed another: otherwise a connection that was refused for resuming none could be resumed by the next.
 pub(crate) struct DataSessions {
     sessions: Sessions,
-    makes_new: Arc<AtomicBool>,
+    purpose: SharedPurpose,
     new: Mutex<Option<Resumable>>,
 }
 
 impl DataSessions {
-    /// They make a new session only while `makes_new` says so.
-    pub(crate) fn new(sessions: &Sessions, makes_new: &Arc<AtomicBool>) -> Self {
-        Self { sessions: sessions.clone(), makes_new: Arc::clone(makes_new), new: Mutex::default() }
+    /// They make a new session only while the client is to read from the connection.
+    pub(crate) fn new(sessions: &Sessions, purpose: &SharedPurpose) -> Self {
+        Self { sessions: sessions.clone(), purpose: purpose.clone(), new: Mutex::default() }
     }
 
     /// The handshake has resumed a session.
@@ -103,7 +134,7 @@ impl DataSessions {
 
 impl StoresServerSessions for DataSessions {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        let makes_new = self.makes_new.load(Ordering::Relaxed);
+        let makes_new = self.purpose.get() == Purpose::ClientReads;
         if makes_new {
             *self.new.lock().unwrap_or_else(PoisonError::into_inner) = Some(Resumable { key, value });
         }

@@ -215,8 +215,21 @@ fn data_connections_must_resume_when_asked_to(start: Start) {
             client.upload("STOR file", b"content");
         }
         // In TLS 1.3 this client uses no ticket twice.
-        for _ in 0..40 {
+        for _ in 0..20 {
             assert_eq!(client.download("RETR file"), b"content");
+            let data = client.passive();
+            assert_eq!(client.download_over(data, "RETR file"), b"content");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for _ in 0..20 {
+            client.client.command(&format!("EPRT |1|127.0.0.1|{}|", listener.local_addr().unwrap().port()), 200);
+            client.client.begin("RETR file");
+            let mut data = secure(listener.accept().unwrap().0, &client.config).unwrap();
+            let mut content = String::new();
+            data.read_to_string(&mut content).unwrap();
+            drop(data);
+            client.client.expect(226);
+            assert_eq!(content, "content");
         }
     }
 }
@@ -293,7 +306,9 @@ fn a_stalled_handshake_ends(start: Start) {
 }
 
 fn a_stalled_data_handshake_ends(start: Start) {
-    let config = Config { tls_timeout: Some(Duration::from_millis(200)), ..Config::default() };
+    // The one or the other, by which was first, the command or the connection.
+    let limit = Some(Duration::from_secs(1));
+    let config = Config { tls_timeout: limit, stall_timeout: limit, ..Config::default() };
     let certificate = Certificate::new();
     let server = start(in_memory().config(config).tls(certificate.server()).build());
     let mut client = SecureClient::logged_in(server.address(), &certificate.client(&TLS13));

@@ -126,9 +126,19 @@ impl SecureClient {
         self.client.expect(226);
     }
 
-    /// An end without `close_notify` would fail here.
     pub(crate) fn download(&mut self, command: &str) -> Vec<u8> {
-        let mut data = self.begin(command);
+        let data = self.begin(command);
+        self.read_all(data)
+    }
+
+    /// The same when the handshake came before the command.
+    pub(crate) fn download_over(&mut self, data: TlsStream, command: &str) -> Vec<u8> {
+        self.client.begin(command);
+        self.read_all(data)
+    }
+
+    /// An end without `close_notify` would fail here.
+    fn read_all(&mut self, mut data: TlsStream) -> Vec<u8> {
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes).unwrap();
         end(&mut data);
