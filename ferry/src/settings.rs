@@ -240,6 +240,60 @@ mod tests {
     }
 
     #[test]
+    fn any_flag_for_tls_asks_for_it() {
+        for flag in ["--tls", "--tls-control-required", "--tls-data-required"] {
+            let tls = settings(&[flag]).unwrap().tls.unwrap();
+            assert_eq!(tls.control_required, flag == "--tls-control-required");
+            assert_eq!(tls.data_required, flag == "--tls-data-required");
+            assert_eq!((tls.certfile, tls.keyfile), (None, None));
+        }
+        assert_eq!(settings(&[]).unwrap().tls, None);
+        assert!(matches!(settings(&["--keyfile", "x"]), Err(SettingsError::KeyWithoutCertificate)));
+    }
+
+    #[test]
+    fn flags_for_tls_leave_the_other_keys_of_the_file() {
+        let config =
+            with_file("[tls]\nlenient_eof = true\ndata_required = true\n", &["--tls-control-required"]).unwrap();
+        let tls = config.tls.unwrap();
+        assert!(tls.lenient_eof && tls.data_required && tls.control_required && !tls.require_session_reuse);
+    }
+
+    #[test]
+    fn certificates_of_a_flag_come_with_their_own_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| {
+            let path = folder.path().join(name).display().to_string();
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (of_file, of_flag) = (make(), make());
+        let certificate = write("cert.pem", of_file.cert.pem());
+        let key = write("key.pem", of_file.signing_key.serialize_pem());
+        let both = write("both.pem", of_flag.cert.pem() + &of_flag.signing_key.serialize_pem());
+        let file = format!("[tls]\ncertfile = '{certificate}'\nkeyfile = '{key}'\n");
+        let tls = with_file(&file, &["--certfile", &both]).unwrap().tls.unwrap();
+        assert_eq!((tls.certfile, tls.keyfile), (Some(both.clone().into()), None));
+        let error = with_file(&file, &["--keyfile", &both]).unwrap_err();
+        assert!(
+            error.to_string().starts_with(&format!("--keyfile: {both}: the private key is not that of ")),
+            "{error}"
+        );
+        assert!(!error.is_of_the_system());
+        let error = with_file(&file, &["--certfile", &certificate, "--keyfile", "/no/such/key"]).unwrap_err();
+        assert!(error.is_of_the_system(), "{error}");
+    }
+
+    #[test]
+    fn the_port_of_implicit_tls_is_no_flags() {
+        let file = "[server]\nlisten_implicit_tls = ['0.0.0.0:990']\n[tls]\n";
+        let server = with_file(file, &["-i", "127.0.0.1", "-p", "1"]).unwrap().server;
+        assert_eq!(server.listen_implicit_tls, ["127.0.0.1:990".parse().unwrap()]);
+        assert_eq!(server.listen, ["127.0.0.1:1".parse().unwrap()]);
+    }
+
+    #[test]
     fn what_no_flag_says_comes_from_the_file() {
         let file =
             "[server]\nlisten = ['127.0.0.9:9', '[::1]:10']\n[session]\nidle_timeout = 0\nuse_gmt_times = false\n";
