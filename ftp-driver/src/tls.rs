@@ -214,3 +214,50 @@ impl Error for CertificateError {
         }
     }
 }
+
+#[cfg(all(test, any(feature = "tls-aws-lc", feature = "tls-ring")))]
+mod tests {
+    use rustls::server::StoresServerSessions;
+
+    use super::*;
+
+    /// A certificate and its key.
+    fn made() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn error(chain: &str, key: &str) -> CertificateError {
+        TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_may_be_in_one_text() {
+        let (chain, key) = made();
+        TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let both = chain + &key;
+        TlsServer::from_pem(both.as_bytes(), both.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_told() {
+        let ((chain, key), (_, other)) = (made(), made());
+        assert!(matches!(error("", &key), CertificateError::NoCertificate));
+        assert!(matches!(error(&chain, &chain), CertificateError::NoKey));
+        assert!(matches!(error("-----BEGIN CERTIFICATE-----\n", &key), CertificateError::Malformed(_)));
+        assert!(matches!(error(&chain, &other), CertificateError::Unusable(_)));
+    }
+
+    #[test]
+    fn a_session_has_its_own_storage_and_takes_no_early_data() {
+        let (chain, key) = made();
+        let server = TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let (one, other) = (server.for_session(), server.for_session());
+        assert!(one.control.session_storage.put(vec![1], vec![2]));
+        let data = |tls: &SessionTls| DataSessions::new(&tls.sessions, &tls.purpose);
+        assert_eq!(data(&one).take(&[1]), Some(vec![2]));
+        assert_eq!(data(&one).take(&[1]), Some(vec![2]));
+        assert_eq!(data(&other).take(&[1]), None);
+        assert_eq!((one.control.max_early_data_size, one.data.max_early_data_size), (0, 0));
+    }
+}
