@@ -85,6 +85,11 @@ impl Ledger {
                     self.release(Resource::Data(data));
                 }
             }
+            Action::StartTls(ticket) => {
+                if let Channel::Data(data) = ticket.request().channel {
+                    self.release(Resource::Data(data));
+                }
+            }
             _ => {}
         }
         self.outstanding.push(action);
@@ -188,6 +193,16 @@ impl Makes for Connect {
     }
 }
 
+/// A data connection that was taken over for its handshake stands again.
+impl Makes for StartTls {
+    fn makes(&self, _: ActionId, outcome: &Self::Outcome) -> Option<Resource> {
+        match self.channel {
+            Channel::Data(data) if outcome.is_ok() => Some(Resource::Data(data)),
+            _ => None,
+        }
+    }
+}
+
 /// For the requests that make nothing.
 macro_rules! makes_nothing {
     ($($request:ty),+) => {
@@ -199,7 +214,7 @@ macro_rules! makes_nothing {
     };
 }
 
-makes_nothing!(Stat, Change, StartTls, Transfer);
+makes_nothing!(Stat, Change, Transfer);
 
 impl Drop for Ledger {
     fn drop(&mut self) {

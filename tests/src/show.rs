@@ -27,7 +27,10 @@ pub fn describe(action: &Action) -> String {
             None => String::from("Accept from anywhere"),
         },
         Action::Connect(ticket) => format!("Connect {}", ticket.request().address),
-        Action::StartTls(_) => String::from("StartTls"),
+        Action::StartTls(ticket) => match ticket.request().channel {
+            Channel::Control => String::from("StartTls control"),
+            Channel::Data(_) => String::from("StartTls data"),
+        },
         Action::Transfer(ticket) => {
             let Transfer { kind, channel, .. } = ticket.request();
             let suffix = if *channel == Channel::Control { " over control" } else { "" };

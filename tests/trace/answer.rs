@@ -2,10 +2,11 @@
 //!
 //! - for files: `file LENGTH`, `directory`, or the name of an `FsError`;
 //! - for logins: `Rejected`, `Unavailable`; for listeners: `NoFreePort`, `Failed`; for connections: `Refused`;
+//! - for TLS: `Handshake`, `NotResumed`;
 //! - for transfers: `BYTES bytes`, with behind it, when not all went well, `lost`, or the name of an `FsError`.
 
 use ferry_tests::Driver;
-use ftp_proto::{Action, DataError, ListenError, LoginError, TransferError, Transferred};
+use ftp_proto::{Action, DataError, ListenError, LoginError, TlsError, TransferError, Transferred};
 use ftp_types::{FileKind, FsError, Metadata};
 
 /// Answers the action; `None` when the words mean nothing for it.
@@ -21,7 +22,7 @@ pub(crate) fn answer(driver: &mut Driver, action: Action, words: &str) -> Option
         (words, Action::Accept(ticket)) => driver.answer(ticket, Err(data_error(words)?)),
         (words, Action::Connect(ticket)) => driver.answer(ticket, Err(data_error(words)?)),
         (words, Action::Transfer(ticket)) => driver.answer(ticket, transferred(words)?),
-        (_, Action::StartTls(_)) => return None,
+        (words, Action::StartTls(ticket)) => driver.answer(ticket, Err(tls_error(words)?)),
     }
     Some(())
 }
@@ -36,6 +37,10 @@ fn listen_error(words: &str) -> Option<ListenError> {
 
 fn data_error(words: &str) -> Option<DataError> {
     [DataError::Refused, DataError::Failed].into_iter().find(|error| format!("{error:?}") == words)
+}
+
+fn tls_error(words: &str) -> Option<TlsError> {
+    [TlsError::Handshake, TlsError::NotResumed].into_iter().find(|error| format!("{error:?}") == words)
 }
 
 fn metadata(words: &str) -> Option<Result<Metadata, FsError>> {

@@ -22,6 +22,7 @@ transcripts!(
     rfc959_section_7,
     login,
     before_login,
+    security,
     dirs,
     params,
     passive,
