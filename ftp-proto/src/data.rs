@@ -16,6 +16,7 @@
 use alloc::string::String;
 use core::mem;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use crate::action::{
     Accept, Action, ActionId, Channel, Connect, DataError, Listen, ListenError, Listening, Request, Resource, StartTls,
@@ -138,7 +139,13 @@ impl Session {
         }
         let tls = self.start(StartTls { channel: Channel::Data(data) }, Action::StartTls);
         self.data = DataChannel::Securing { data, tls };
-        self.arm(Timer::Stall, self.config.stall_timeout);
+        self.arm(Timer::Stall, self.handshake_timeout());
+    }
+
+    /// How long a data handshake may take: a client may begin it with its transfer command alone.
+    pub(crate) fn handshake_timeout(&self) -> Option<Duration> {
+        let announced = self.transfer.as_ref().is_some_and(Running::is_announced);
+        if announced { self.config.tls_timeout.or(self.config.stall_timeout) } else { self.config.stall_timeout }
     }
 
     /// The connection can take a transfer.

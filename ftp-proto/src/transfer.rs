@@ -72,6 +72,11 @@ impl Running {
         !self.job.over_control
     }
 
+    /// Whether 150 or 125 has been sent.
+    pub(crate) const fn is_announced(&self) -> bool {
+        self.announced.is_some()
+    }
+
     pub(crate) const fn may_be_aborted(&self) -> bool {
         !matches!(self.phase, Phase::Aborting(_))
     }
@@ -238,7 +243,7 @@ impl Session {
             }
             DataChannel::Securing { .. } => {
                 self.reply(Reply::with_text(150, text));
-                self.arm(Timer::Stall, self.config.tls_timeout.or(self.config.stall_timeout));
+                self.arm(Timer::Stall, self.handshake_timeout());
             }
             DataChannel::Active { address } => {
                 self.reply(Reply::with_text(150, text));
