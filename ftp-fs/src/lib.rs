@@ -44,6 +44,7 @@ mod mount;
 mod offload;
 mod password;
 mod rules;
+pub mod system;
 mod view;
 
 pub use accounts::{Credential, Home, NewUser, UserError, VirtualUsers, Warning};

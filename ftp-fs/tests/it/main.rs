@@ -3,6 +3,7 @@
 mod accounts;
 mod common;
 mod conformance;
+mod impersonate;
 mod mounts;
 mod offload;
 mod view;
