@@ -3,8 +3,6 @@
 //! The adapter for smol works in it, since smol's reactor has a thread of its own. Sessions are spawned by async-std.
 
 use std::error::Error;
-use std::path::Path;
-use std::time::Duration;
 
 use async_std::task;
 use ftp_driver::Service;
@@ -14,14 +12,11 @@ use ftp_types::Permissions;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let users = VirtualUsers::new();
-    users.add_anonymous(Path::new("."), Permissions::READ)?;
-
+    users.add_anonymous(".", Permissions::READ)?;
     let service = Service::builder(users).build();
-    let server = Server::builder(service).bind(ferry_examples::address())?.build()?;
 
-    let handle = server.handle();
-    let stop = server.handle();
-    ferry_examples::listening(handle.local_addrs()[0], "anonymous", "", move || stop.shutdown(Duration::ZERO));
+    let server = Server::bind(ferry_examples::address(), service)?;
+    println!("listening on ftp://{}", server.local_addrs()[0]);
     task::block_on(server.serve_with(|session| drop(task::spawn(session))));
     Ok(())
 }

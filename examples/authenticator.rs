@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use ftp_driver::Service;
 use ftp_fs::{Account, AuthError, BlockingAuthenticator, LoginAttempt, MemoryFs, Storage};
@@ -31,11 +30,8 @@ impl BlockingAuthenticator for Cave {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let service = Service::builder(Cave::default()).build();
-    let server = Server::builder(service).bind(ferry_examples::address())?.build()?;
-
-    let handle = server.handle();
-    let stop = server.handle();
-    ferry_examples::listening(handle.local_addrs()[0], "ali", "open-sesame", move || stop.shutdown(Duration::ZERO));
+    let server = Server::bind(ferry_examples::address(), service)?;
+    println!("listening on ftp://ali:open-sesame@{}", server.local_addrs()[0]);
     smol::block_on(server.serve());
     Ok(())
 }

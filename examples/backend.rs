@@ -1,7 +1,6 @@
 //! Storage of one's own: a tree whose files are made up when they are read, `7.txt` being the table of seven.
 
 use std::error::Error;
-use std::time::Duration;
 
 use ftp_driver::Service;
 use ftp_fs::{
@@ -136,11 +135,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     users.add_anonymous(Storage::blocking(Tables(12)), Permissions::READ)?;
 
     let service = Service::builder(users).build();
-    let server = Server::builder(service).bind(ferry_examples::address())?.build()?;
-
-    let handle = server.handle();
-    let stop = server.handle();
-    ferry_examples::listening(handle.local_addrs()[0], "anonymous", "", move || stop.shutdown(Duration::ZERO));
+    let server = Server::bind(ferry_examples::address(), service)?;
+    println!("listening on ftp://{}", server.local_addrs()[0]);
     smol::block_on(server.serve());
     Ok(())
 }

@@ -1,10 +1,8 @@
 //! The current directory for everybody to read, on smol, with a thread for each processor.
 
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use ftp_driver::Service;
 use ftp_fs::VirtualUsers;
@@ -15,14 +13,11 @@ use smol::future::{block_on, pending};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let users = VirtualUsers::new();
-    users.add_anonymous(Path::new("."), Permissions::READ)?;
-
+    users.add_anonymous(".", Permissions::READ)?;
     let service = Service::builder(users).build();
-    let server = Server::builder(service).bind(ferry_examples::address())?.build()?;
 
-    let handle = server.handle();
-    let stop = server.handle();
-    ferry_examples::listening(handle.local_addrs()[0], "anonymous", "", move || stop.shutdown(Duration::ZERO));
+    let server = Server::bind(ferry_examples::address(), service)?;
+    println!("listening on ftp://{}", server.local_addrs()[0]);
 
     // One thread would do: `smol::block_on(server.serve())`.
     let executor = Arc::new(Executor::new());

@@ -4,8 +4,7 @@
 
 use std::error::Error;
 use std::net::TcpListener;
-use std::path::Path;
-use std::{process, thread};
+use std::thread;
 
 use ftp_driver::{Addresses, Service, serve_connection};
 use ftp_fs::VirtualUsers;
@@ -15,11 +14,11 @@ use smol::future::block_on;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let users = VirtualUsers::new();
-    users.add_anonymous(Path::new("."), Permissions::READ)?;
+    users.add_anonymous(".", Permissions::READ)?;
     let service = Service::builder(users).build();
 
     let listener = TcpListener::bind(ferry_examples::address())?;
-    ferry_examples::listening(listener.local_addr()?, "anonymous", "", || process::exit(0));
+    println!("listening on ftp://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         let stream = SmolRuntime.stream(stream?)?;
         let Ok(addresses) = Addresses::of(&stream) else { continue };

@@ -358,6 +358,12 @@ impl From<PathBuf> for Home {
     }
 }
 
+impl From<&str> for Home {
+    fn from(path: &str) -> Self {
+        Self::Directory(path.into())
+    }
+}
+
 impl From<&Path> for Home {
     fn from(path: &Path) -> Self {
         Self::Directory(path.into())

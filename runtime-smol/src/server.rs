@@ -35,6 +35,20 @@ impl Server {
         ServerBuilder { service, listeners: Vec::new() }
     }
 
+    /// A server for this service at one address; port 0 leaves the port to the system.
+    ///
+    /// # Errors
+    /// What the system says: above all, that the address is in use, or not one of this machine.
+    pub fn bind(address: SocketAddr, service: Service) -> io::Result<Self> {
+        Self::builder(service).bind(address)?.build()
+    }
+
+    /// Where the server listens, with the ports that the system chose.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        self.handle.local_addrs()
+    }
+
     /// What steers the server while it serves, and tells its addresses.
     #[must_use]
     pub fn handle(&self) -> Handle {

@@ -18,6 +18,7 @@ macro_rules! on_both_runtimes {
 
 mod classic;
 mod curl;
+mod examples;
 mod ftplib;
 mod lftp;
 mod ncftp;

@@ -133,7 +133,7 @@ impl Site {
         for part in ["served", "local", "home"] {
             fs::create_dir(folder.path().join(part)).expect("a new folder");
         }
-        let mut command = Command::new(program());
+        let mut command = Command::new(ferry());
         command.args(["-p", "0", "-i", &interface.to_string(), "--runtime", &runtime.to_string()]);
         command.arg("-d").arg(folder.path().join("served")).args(arguments);
         Self { server: Server::start(command, folder.path().join("server.log")), folder }
@@ -141,7 +141,7 @@ impl Site {
 }
 
 /// Puts `ca.pem` there, and `cert.pem` with a key and the certificate for it.
-fn certify(folder: &Path) {
+pub(crate) fn certify(folder: &Path) {
     let key = || KeyPair::generate().expect("a key");
     // The same name for both would mean that the server's certificate is signed by itself.
     let mut authority = CertificateParams::default();
@@ -212,15 +212,17 @@ fn ready_address(stdout: ChildStdout) -> Option<(&'static str, SocketAddr)> {
 }
 
 /// `FERRY_BIN`, or the program that cargo built beside this test.
-fn program() -> PathBuf {
-    if let Some(program) = env::var_os("FERRY_BIN") {
-        return program.into();
-    }
+fn ferry() -> PathBuf {
+    env::var_os("FERRY_BIN").map_or_else(|| program("ferry"), PathBuf::from)
+}
+
+/// A program that cargo built beside this test.
+pub(crate) fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows its file");
     // target/PROFILE/deps/interop-HASH
     let profile = test.ancestors().nth(2).expect("a test lies in a target folder");
-    let program = profile.join("ferry");
-    assert!(program.exists(), "the server is not built: run `cargo build -p ferry` or set FERRY_BIN");
+    let program = profile.join(name);
+    assert!(program.exists(), "{name} is not built: run `cargo build -p ferry` or `cargo build --examples`");
     program
 }
 

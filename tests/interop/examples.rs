@@ -1,0 +1,246 @@
+//! The programs of `examples/`, each tried out by curl.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::Ipv4Addr,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    process::{run, succeed},
+    server::{certify, program},
+    tree::noise,
+};
+
+/// What every example that serves files of the disk finds in its directory.
+const FILE: &str = "file.bin";
+
+/// One test for each example, and one that none is missing.
+macro_rules! examples {
+    ($($example:ident),+ $(,)?) => {
+        $(#[test] fn $example() { tries::$example(stringify!($example)); })+
+
+        #[test]
+        fn every_example_is_tried() {
+            let manifest = include_str!("../../examples/Cargo.toml");
+            let names = manifest.split("[[example]]").skip(1).map(|entry| entry.split('"').nth(1).unwrap());
+            assert_eq!(names.collect::<Vec<_>>(), [$(stringify!($example)),+]);
+        }
+    };
+}
+
+examples! {
+    tokio,
+    smol,
+    async_std,
+    threads,
+    epoll,
+    in_memory,
+    authenticator,
+    backend,
+    base_server,
+    logging,
+    hashed_passwords,
+    throttled,
+    ftps,
+}
+
+/// What each is to show.
+mod tries {
+    use super::*;
+
+    pub(super) fn tokio(name: &str) {
+        Example::start(name).reads_only("");
+    }
+
+    pub(super) fn smol(name: &str) {
+        Example::start(name).reads_only("");
+    }
+
+    pub(super) fn async_std(name: &str) {
+        Example::start(name).reads_only("");
+    }
+
+    pub(super) fn threads(name: &str) {
+        Example::start(name).reads_only("");
+    }
+
+    pub(super) fn epoll(name: &str) {
+        let example = Example::start(name);
+        assert_eq!(example.list(""), ["welcome.txt"]);
+        assert_eq!(example.fetch("", "welcome.txt"), b"Everything here is kept in memory.\n");
+        example.stores("");
+    }
+
+    /// It has no sockets; that it ends well is all there is to see.
+    pub(super) fn in_memory(name: &str) {
+        let said = succeed(&mut Command::new(program(&format!("examples/{name}"))), "");
+        assert!(said.contains("S: 221"), "{said}");
+    }
+
+    pub(super) fn authenticator(name: &str) {
+        let example = Example::start(name);
+        example.stores("ali:open-sesame");
+        assert!(example.list("cassim:open-sesame").is_empty());
+        example.refuses("ali:open-barley");
+    }
+
+    pub(super) fn backend(name: &str) {
+        let example = Example::start(name);
+        assert_eq!(example.list("").len(), 12);
+        assert!(String::from_utf8(example.fetch("", "7.txt")).unwrap().contains("42"));
+    }
+
+    pub(super) fn base_server(name: &str) {
+        let example = Example::start(name);
+        example.stores("user:12345");
+        example.reads_only("");
+        example.refuses("user:54321");
+        let greeting = example.say(&[]);
+        assert!(greeting.contains(" is ready.\r\n"), "{greeting}");
+    }
+
+    pub(super) fn logging(name: &str) {
+        let example = Example::start(name);
+        example.reads_only("");
+        let log = fs::read_to_string(example.folder.path().join("ftpd.log")).unwrap();
+        let lines = fs::read_to_string(example.folder.path().join("ftpd.lines.log")).unwrap();
+        assert!(log.contains("logged in") && !log.contains("RETR"), "{log}");
+        let retr = lines.lines().find(|line| line.contains("RETR file.bin")).expect(&lines);
+        let date = retr.split_once(']').expect(retr).0;
+        assert!(date.starts_with("[2") && date.split('-').nth(1).is_some_and(|month| month.len() == 3), "{retr}");
+        assert!(lines.contains("226 ") && !lines.contains("logged in"), "{lines}");
+    }
+
+    pub(super) fn hashed_passwords(name: &str) {
+        let example = Example::start(name);
+        example.stores("user:12345");
+        example.refuses("user:54321");
+        example.reads_only("");
+    }
+
+    /// A second's worth goes at once, so that the other half of 60 KiB takes a second at least.
+    pub(super) fn throttled(name: &str) {
+        let example = Example::start(name);
+        let content = noise(1, 60 * 1024);
+        fs::write(example.folder.path().join("slow.bin"), &content).unwrap();
+        let down = ["-o", "slow.copy", "-w", "%{time_total}", &example.url("user:12345", "slow.bin")];
+        let up = ["-T", "slow.bin", "-w", "%{time_total}", &example.url("user:12345", "slow.up")];
+        for arguments in [&down, &up] {
+            let seconds: f64 = example.curl(arguments).trim().parse().unwrap();
+            assert!(seconds >= 0.9, "{arguments:?} took {seconds} s");
+        }
+        assert!(fs::read(example.folder.path().join("slow.copy")).unwrap() == content);
+        assert!(fs::read(example.folder.path().join("slow.up")).unwrap() == content);
+    }
+
+    pub(super) fn ftps(name: &str) {
+        let folder = TempDir::new().unwrap();
+        certify(folder.path());
+        fs::rename(folder.path().join("cert.pem"), folder.path().join("keycert.pem")).unwrap();
+        let mut example = Example::start_in(name, folder);
+        example.refuses("user:12345");
+        example.options = &["--ssl-reqd", "--cacert", "ca.pem"];
+        example.stores("user:12345");
+        example.reads_only("");
+    }
+}
+
+/// A running example, in a directory with a file.
+struct Example {
+    child: Child,
+    /// Some print what goes on; this is for them to print to.
+    _stdout: BufReader<ChildStdout>,
+    folder: TempDir,
+    /// Where it listens.
+    address: String,
+    /// For every call of curl.
+    options: &'static [&'static str],
+}
+
+impl Example {
+    fn start(name: &str) -> Self {
+        Self::start_in(name, TempDir::new().unwrap())
+    }
+
+    fn start_in(name: &str, folder: TempDir) -> Self {
+        fs::write(folder.path().join(FILE), noise(3, 100_000)).unwrap();
+        let mut command = Command::new(program(&format!("examples/{name}")));
+        command.arg(format!("{}:0", Ipv4Addr::LOCALHOST)).current_dir(folder.path());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut ready = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut ready).unwrap();
+        let url = ready.strip_prefix("listening on ftp://").unwrap_or_else(|| panic!("{name} said {ready:?}"));
+        let address = url.trim_end().rsplit('@').next().unwrap().to_owned();
+        Self { child, _stdout: stdout, folder, address, options: &[] }
+    }
+
+    /// The URL of a file for this `user:password`; nobody is anonymous.
+    fn url(&self, user: &str, path: &str) -> String {
+        let login = if user.is_empty() { String::new() } else { format!("{user}@") };
+        format!("ftp://{login}{}/{path}", self.address)
+    }
+
+    fn curl(&self, arguments: &[&str]) -> String {
+        succeed(&mut self.command(arguments), "")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("curl");
+        command.current_dir(self.folder.path()).env("HOME", self.folder.path());
+        command.args(["-sS", "--globoff", "--max-time", "60"]).args(self.options).args(arguments);
+        command
+    }
+
+    fn list(&self, user: &str) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.curl(&["--list-only", &self.url(user, "")]).split_whitespace().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    fn fetch(&self, user: &str, file: &str) -> Vec<u8> {
+        let copy = format!("copy of {file}");
+        self.curl(&["-o", &copy, &self.url(user, file)]);
+        fs::read(self.folder.path().join(copy)).unwrap()
+    }
+
+    /// The user gets the file, and may put none there.
+    fn reads_only(&self, user: &str) {
+        assert!(self.list(user).contains(&FILE.to_owned()));
+        assert!(self.fetch(user, FILE) == noise(3, 100_000));
+        let stored = run(&mut self.command(&["-T", FILE, &self.url(user, "forbidden.bin")]), "");
+        assert!(!stored.status.success() && !self.list(user).contains(&"forbidden.bin".to_owned()));
+    }
+
+    /// The user puts a file there, and gets it back.
+    fn stores(&self, user: &str) {
+        self.curl(&["-T", FILE, &self.url(user, "stored.bin")]);
+        assert!(self.list(user).contains(&"stored.bin".to_owned()));
+        assert!(self.fetch(user, "stored.bin") == noise(3, 100_000));
+    }
+
+    /// The user does not get in.
+    fn refuses(&self, user: &str) {
+        let output = run(&mut self.command(&["--list-only", &self.url(user, "")]), "");
+        assert!(!output.status.success(), "{user} got in");
+    }
+
+    /// What is said on the control connection of a session with these commands.
+    fn say(&self, commands: &[&str]) -> String {
+        let quotes = commands.iter().flat_map(|command| ["-Q", command]);
+        let arguments: Vec<&str> = ["-v", "--list-only"].into_iter().chain(quotes).collect();
+        self.curl(&[&arguments[..], &[&self.url("", "")]].concat())
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
