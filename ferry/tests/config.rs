@@ -266,6 +266,32 @@ fn errors_in_accounts() {
     );
 }
 
+#[test]
+fn hashes_of_other_programs_are_good_unless_they_take_minutes() {
+    let site = Site::new();
+    let user = |hash: &str| format!("[[user]]\nname = 'a'\nhome = 'home'\npassword_hash = '{hash}'\n");
+    let bcrypt = "abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW";
+    let sha256 = "Xy./9z$cYffGY9CQb/SpTtuixJwLoG0y8oSnH6Q336HNEMCxPD";
+    for version in ["2a", "2b", "2y"] {
+        site.good(&user(&format!("${version}$05${bcrypt}")));
+    }
+    site.good(&user(&format!("$5${sha256}")));
+    site.good(&user(&format!("$5$rounds=10000${sha256}")));
+    let too_long = "4:17: user.password_hash: a password hash that takes too long to verify (at most: bcrypt with cost 16, \
+                    sha-crypt with 5000000 rounds, pbkdf2 with 8388608, argon2 and scrypt with 2 GiB of memory and 8 GiB \
+                    filled in all)";
+    site.bad(&user(&format!("$2b$20${bcrypt}")), &[too_long]);
+    site.bad(&user(&format!("$5$rounds=99999999${sha256}")), &[too_long]);
+    let unknown = "4:17: user.password_hash: unknown scheme of a password hash (known: argon2id, argon2i, argon2d, \
+                   scrypt, pbkdf2, bcrypt as $2a$, $2b$ or $2y$, sha-crypt as $5$ or $6$)";
+    site.bad(&user(&format!("$2x$05${bcrypt}")), &[unknown]);
+    site.bad(&user("$1$salt$qJH7.N4xYta3aEG/dfqo/0"), &[unknown]);
+    let parameters = "4:17: user.password_hash: a password hash with parameters that its scheme does not have";
+    site.bad(&user(&format!("$5$rounds=10${sha256}")), &[parameters]);
+    let malformed = "4:17: user.password_hash: not a password hash of the form $scheme$parameters$salt$hash";
+    site.bad(&user(&format!("$6${sha256}")), &[malformed]);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_override_stays_in_the_home() {

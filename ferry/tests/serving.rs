@@ -153,6 +153,34 @@ fn a_reload_is_for_new_sessions() {
 }
 
 #[test]
+fn hashes_of_other_programs_let_in_and_lock_nobody_out() {
+    let hashes = [
+        ("bcrypt", "$2y$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW", "open sesame"),
+        ("sha", "$5$Xy./9z$cYffGY9CQb/SpTtuixJwLoG0y8oSnH6Q336HNEMCxPD", "correct horse"),
+    ];
+    let users: String = hashes
+        .iter()
+        .map(|(name, hash, _)| format!("[[user]]\nname = '{name}'\npassword_hash = '{hash}'\nhome = 'home'\n"))
+        .collect();
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let text = format!("[session]\nfailed_login_delay = 0\n{users}[anonymous]\nhome = 'home'\n");
+        let mut server = site.serve_file(&text, &["--runtime", runtime]);
+        for (name, hash, password) in hashes {
+            server.login(name, password);
+            let mut client = server.client();
+            for wrong in ["", hash] {
+                client.command(format!("USER {name}"));
+                assert!(client.command(format!("PASS {wrong}")).starts_with("530"));
+            }
+        }
+        server.login("anonymous", "");
+        server.login("ftp", "open sesame");
+        server.stop();
+    }
+}
+
+#[test]
 fn a_broken_file_changes_nothing() {
     let site = Site::new();
     let mut server = site.serve_file(&site_file("before", "el", ""), &[]);

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ftp_types::{FsError, Permissions, Secret, UnknownLetter, UserName, VirtualPath};
 
+use crate::decoys::Decoys;
 use crate::{
     Account, AuthError, BlockingAuthenticator, Follow, HashedPassword, InvalidHash, LocalFs, LoginAttempt, Mounts,
     Override, PermissionRules, Storage,
 };
 
 /// A table of users, which may change while the server runs. Sessions keep what they got at their login.
+///
+/// A wrong password takes as long for a name that nobody has as for one that somebody has: as long as one verification
+/// of each kind of hash in the table. So let them be of few kinds, a kind being a scheme with its parameters.
 ///
 /// `anonymous` and `ftp` both log in to the account `anonymous`, unless there is one named `ftp`.
 #[derive(Default)]
@@ -25,13 +28,13 @@ pub struct VirtualUsers {
 #[derive(Clone, Default)]
 struct Table {
     users: HashMap<UserName, Arc<User>>,
-    /// The hash that is verified for those who have none, so that guesses at their names take as long.
-    decoy: Option<Arc<HashedPassword>>,
+    decoys: Decoys,
 }
 
 struct User {
     credential: Verifier,
     account: Account,
+    home: Option<PathBuf>,
 }
 
 enum Verifier {
@@ -45,7 +48,7 @@ enum Verifier {
 pub enum Credential {
     /// A password.
     Plain(Secret),
-    /// A password's hash, as a PHC string; [`hash_password`](crate::hash_password) makes one.
+    /// A password's hash, in one of the forms of [`HashedPassword`]; [`hash_password`](crate::hash_password) makes one.
     Hash(String),
     /// Nothing: every password will do.
     Any,
@@ -68,6 +71,17 @@ pub struct NewUser {
     mounts: Vec<(VirtualPath, Storage)>,
     messages: Option<(String, String)>,
     limits: (Option<u64>, Option<u64>),
+}
+
+/// What is known of a user in the table.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UserInfo {
+    /// What a session gets when this user logs in now: rights and overrides, messages, limits.
+    pub account: Account,
+    /// The directory of this machine that the user sees as `/`, with its links resolved when the user was added; none
+    /// if that is another storage.
+    pub home: Option<PathBuf>,
 }
 
 /// Why a user, or an override for one, cannot be added.
@@ -137,7 +151,7 @@ impl VirtualUsers {
     /// # Panics
     /// Never: `anonymous` is a user name.
     pub fn add_anonymous(&self, home: impl Into<Home>, permissions: Permissions) -> Result<Option<Warning>, UserError> {
-        self.add(NewUser::new(anonymous(), Credential::Any, home).permissions(permissions))
+        self.add(NewUser::anonymous(home).permissions(permissions))
     }
 
     /// Puts a user in the place of one with the same name, overrides included, or adds them.
@@ -151,9 +165,32 @@ impl VirtualUsers {
         Ok(warning)
     }
 
-    /// Removes a user and tells whether there was one. Sessions that are logged in stay.
+    /// Removes a user and tells whether there was one. Sessions that are logged in stay, unless they are ended: by
+    /// `Handle::end_sessions_of` of `ftp-driver`, say.
     pub fn remove(&self, name: &UserName) -> bool {
-        self.change(|table| table.users.remove(name).is_some())
+        self.change(|table| table.remove(name))
+    }
+
+    /// What is known of the user of this name. `ftp` is not looked up as `anonymous`.
+    #[must_use]
+    pub fn get(&self, name: &UserName) -> Option<UserInfo> {
+        let table = self.table();
+        let user = table.users.get(name)?;
+        Some(UserInfo { account: user.account.clone(), home: user.home.clone() })
+    }
+
+    /// The names of all users, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<UserName> {
+        let mut names: Vec<UserName> = self.table().users.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether there is an account that this name logs in to: its own, or for `ftp` that of `anonymous`.
+    #[must_use]
+    pub fn serves(&self, name: &UserName) -> bool {
+        self.table().find(name).is_some()
     }
 
     /// Whether there is a user of this name.
@@ -172,10 +209,27 @@ impl VirtualUsers {
         let home = self.table().users.get(name).ok_or_else(unknown)?.account.mounts.home().clone();
         let rule = Override { path: check_override(&home, &rule.path)?, ..rule };
         self.change(|table| {
-            let user = table.users.get(name).ok_or_else(unknown)?.with_override(rule);
+            let user = table.users.get(name).ok_or_else(unknown)?.with_rules(|rules| rules.with_override(rule));
             let warning = user.warning();
             table.insert(name.clone(), user);
             Ok(warning)
+        })
+    }
+
+    /// Takes an override back, and tells whether there was one. The path is that of the directory itself, as
+    /// [`get`](Self::get) has it, even if the override was given by a link to it.
+    ///
+    /// # Errors
+    /// An unknown user.
+    pub fn remove_override(&self, name: &UserName, path: &VirtualPath) -> Result<bool, UserError> {
+        self.change(|table| {
+            let user = table.users.get(name).ok_or_else(|| UserError::Unknown(name.clone()))?;
+            let found = user.account.permissions.overrides().iter().any(|rule| rule.path == *path);
+            if found {
+                let user = user.with_rules(|rules| rules.without_override(path));
+                table.insert(name.clone(), user);
+            }
+            Ok(found)
         })
     }
 
@@ -190,24 +244,23 @@ impl VirtualUsers {
 }
 
 impl BlockingAuthenticator for VirtualUsers {
-    /// Unknown names take as long as known ones: if anybody has a hashed password, one hash is verified for everybody.
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
         let table = self.table();
         let Some(user) = table.find(&attempt.user) else {
             if attempt.user.is_anonymous() {
                 return Err(AuthError::NoAnonymous);
             }
-            table.verify_decoy(&attempt.password);
+            table.decoys.verify(&attempt.password, None);
             return Err(AuthError::Rejected);
         };
-        let good = match &user.credential {
-            Verifier::Any => true,
-            Verifier::Hash(hash) => hash.verify(&attempt.password),
-            Verifier::Plain(password) => {
-                table.verify_decoy(&attempt.password);
-                *password == attempt.password
-            }
+        let (good, verified) = match &user.credential {
+            Verifier::Any => (true, None),
+            Verifier::Hash(hash) => (hash.verify(&attempt.password), Some(&**hash)),
+            Verifier::Plain(password) => (*password == attempt.password, None),
         };
+        if !good {
+            table.decoys.verify(&attempt.password, verified);
+        }
         if good { Ok(user.account_for(&attempt.user)) } else { Err(AuthError::Rejected) }
     }
 }
@@ -219,15 +272,22 @@ impl Table {
     }
 
     fn insert(&mut self, name: UserName, user: User) {
-        if let Verifier::Hash(hash) = &user.credential {
-            self.decoy = Some(Arc::clone(hash));
+        if let Some(hash) = user.credential.hash() {
+            self.decoys.add(hash);
         }
-        self.users.insert(name, Arc::new(user));
+        let replaced = self.users.insert(name, Arc::new(user));
+        self.forget(replaced.as_deref());
     }
 
-    fn verify_decoy(&self, password: &Secret) {
-        if let Some(decoy) = &self.decoy {
-            black_box(decoy.verify(password));
+    fn remove(&mut self, name: &UserName) -> bool {
+        let removed = self.users.remove(name);
+        self.forget(removed.as_deref());
+        removed.is_some()
+    }
+
+    fn forget(&mut self, gone: Option<&User>) {
+        if let Some(hash) = gone.and_then(|user| user.credential.hash()) {
+            self.decoys.remove(hash);
         }
     }
 }
@@ -237,10 +297,10 @@ impl User {
         Account { user: name.clone(), ..self.account.clone() }
     }
 
-    fn with_override(&self, rule: Override) -> Self {
-        let rules = self.account.permissions.clone().with_override(rule);
+    fn with_rules(&self, change: impl FnOnce(PermissionRules) -> PermissionRules) -> Self {
+        let rules = change(self.account.permissions.clone());
         let account = self.account.clone().with_permissions(rules);
-        Self { credential: self.credential.duplicate(), account }
+        Self { credential: self.credential.duplicate(), account, home: self.home.clone() }
     }
 
     fn warning(&self) -> Option<Warning> {
@@ -252,6 +312,13 @@ impl User {
 }
 
 impl Verifier {
+    fn hash(&self) -> Option<&Arc<HashedPassword>> {
+        match self {
+            Self::Hash(hash) => Some(hash),
+            Self::Plain(_) | Self::Any => None,
+        }
+    }
+
     fn duplicate(&self) -> Self {
         match self {
             Self::Plain(password) => Self::Plain(password.clone()),
@@ -274,6 +341,15 @@ impl NewUser {
             messages: None,
             limits: (None, None),
         }
+    }
+
+    /// The anonymous user, who needs no password, may look and fetch.
+    ///
+    /// # Panics
+    /// Never: `anonymous` is a user name.
+    #[must_use]
+    pub fn anonymous(home: impl Into<Home>) -> Self {
+        Self::new(anonymous(), Credential::Any, home)
     }
 
     /// With these rights.
@@ -308,7 +384,7 @@ impl NewUser {
     }
 
     fn build(self) -> Result<(UserName, User), UserError> {
-        let home = self.home.open()?;
+        let (home, directory) = self.home.open()?;
         let permissions = self.permissions.map_err(UserError::Letter)?;
         let credential = self.credential.into_verifier()?;
         let mount = |mounts: Mounts, (point, storage)| mounts.with(point, storage);
@@ -320,7 +396,7 @@ impl NewUser {
         if let Some((login, quit)) = self.messages {
             account = account.with_messages(login, quit);
         }
-        Ok((self.name, User { credential, account }))
+        Ok((self.name, User { credential, account, home: directory }))
     }
 }
 
@@ -335,13 +411,18 @@ impl Credential {
 }
 
 impl Home {
-    fn open(self) -> Result<Storage, UserError> {
-        match self {
-            Self::Storage(storage) => Ok(storage),
-            Self::Directory(path) => match LocalFs::open(&path) {
-                Ok(storage) => Ok(Storage::blocking(storage)),
-                Err(error) => Err(UserError::NoSuchHome(path, error)),
-            },
+    /// The storage, and which directory of this machine it is.
+    fn open(self) -> Result<(Storage, Option<PathBuf>), UserError> {
+        let path = match self {
+            Self::Storage(storage) => return Ok((storage, None)),
+            Self::Directory(path) => path,
+        };
+        match LocalFs::open(&path) {
+            Ok(storage) => {
+                let real = path.canonicalize().unwrap_or(path);
+                Ok((Storage::blocking(storage), Some(real)))
+            }
+            Err(error) => Err(UserError::NoSuchHome(path, error)),
         }
     }
 }
@@ -423,5 +504,68 @@ impl fmt::Display for Warning {
         match self {
             Self::AnonymousMayWrite => f.write_str("write permissions assigned to anonymous user"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryFs;
+    use crate::password::tests::VERIFIED;
+
+    const CHEAP: &str = "$2b$04$abcdefghijklmnopqrstuu9TZCje2SiNZlD32yso8m7CjQBbfb7i.";
+    const ARGON2: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    const SHA256: &str = "$5$Xy./9z$cYffGY9CQb/SpTtuixJwLoG0y8oSnH6Q336HNEMCxPD";
+    const COSTLIER: &str = "$5$rounds=10000$saltstringsaltst$3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA";
+
+    fn hashed(name: &str, hash: &str) -> NewUser {
+        user(name, Credential::Hash(hash.to_owned()))
+    }
+
+    fn user(name: &str, credential: Credential) -> NewUser {
+        NewUser::new(name.parse().unwrap(), credential, Storage::blocking(MemoryFs::new()))
+    }
+
+    /// The costs of the verifications that a login takes, sorted.
+    fn work(users: &VirtualUsers, name: &str, password: &str) -> Vec<String> {
+        VERIFIED.take();
+        let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
+        let (user, password) = (name.parse().unwrap(), Secret::from(password));
+        let _ = users.authenticate(&LoginAttempt { user, password, peer, local, secure: false });
+        let mut work = VERIFIED.take();
+        work.sort_unstable();
+        work
+    }
+
+    #[test]
+    fn a_wrong_password_costs_the_same_whoever_has_it_and_if_nobody_does() {
+        let users = VirtualUsers::new();
+        users.add(user("plain", Credential::Plain(Secret::from("x")))).map(drop).unwrap();
+        assert!(work(&users, "nobody", "wrong").is_empty());
+        for (name, hash) in [("a", CHEAP), ("b", ARGON2), ("c", SHA256), ("d", COSTLIER), ("e", SHA256)] {
+            users.add(hashed(name, hash)).map(drop).unwrap();
+        }
+        let all = work(&users, "nobody", "wrong");
+        assert_eq!(all.len(), 4);
+        for name in ["a", "b", "c", "d", "e", "plain", "Anonymous"] {
+            assert_eq!(work(&users, name, "wrong"), all, "{name}");
+        }
+        // Who is let in waits for their own hash alone.
+        assert_eq!(work(&users, "e", "correct horse").len(), 1);
+        assert!(work(&users, "plain", "x").is_empty());
+    }
+
+    #[test]
+    fn what_nobody_has_any_more_is_verified_no_more() {
+        let users = VirtualUsers::new();
+        for (name, hash) in [("a", CHEAP), ("b", SHA256), ("c", SHA256)] {
+            users.add(hashed(name, hash)).map(drop).unwrap();
+        }
+        assert_eq!(work(&users, "nobody", "wrong").len(), 2);
+        assert!(users.remove(&"b".parse().unwrap()));
+        assert_eq!(work(&users, "nobody", "wrong").len(), 2);
+        users.replace(hashed("c", CHEAP)).map(drop).unwrap();
+        assert_eq!(work(&users, "nobody", "wrong").len(), 1);
+        assert_eq!(work(&users, "c", "wrong").len(), 1);
     }
 }

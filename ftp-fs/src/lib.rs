@@ -37,6 +37,8 @@ mod auth;
 mod backend;
 #[cfg(any(feature = "testing", test))]
 pub mod conformance;
+mod crypt;
+mod decoys;
 mod local;
 mod lockout;
 mod memory;
@@ -47,7 +49,7 @@ mod rules;
 pub mod system;
 mod view;
 
-pub use accounts::{Credential, Home, NewUser, UserError, VirtualUsers, Warning};
+pub use accounts::{Credential, Home, NewUser, UserError, UserInfo, VirtualUsers, Warning};
 pub use auth::{Account, AuthError, Authenticator, BlockingAuthenticator, LoginAttempt};
 pub use backend::{
     Backend, BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, BoxFuture, Follow, Listing, Reader,

@@ -1,19 +1,28 @@
-//! Password hashes as PHC strings: `$argon2id$v=19$m=19456,t=2,p=1$salt$hash`.
+//! Password hashes: as PHC strings, `$argon2id$v=19$m=19456,t=2,p=1$salt$hash`, and in the forms of crypt(3).
 
 use std::fmt;
 use std::str::FromStr;
 
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
 use ftp_types::Secret;
-use password_hash::phc::{Ident, PasswordHash};
+use password_hash::phc::PasswordHash;
 use pbkdf2::Pbkdf2;
 use scrypt::Scrypt;
 
-/// A password hash that was read from a PHC string and can be verified.
+use crate::crypt::CryptHash;
+
+/// A password hash that was read from a string and can be verified: argon2, scrypt or PBKDF2 as a PHC string, bcrypt
+/// (`$2a$`, `$2b$`, `$2y$`) or sha-crypt (`$5$`, `$6$`).
+///
+/// bcrypt sees no more than the first 72 bytes of a password: who has a longer one logs in by those, as with every
+/// other program. A password with a NUL, or of more than 511 bytes, has no bcrypt or sha-crypt hash.
 #[derive(Clone, PartialEq, Eq)]
-pub struct HashedPassword {
-    hash: PasswordHash,
-    scheme: Scheme,
+pub struct HashedPassword(Form);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Form {
+    Phc(Box<PasswordHash>, Scheme),
+    Crypt(CryptHash),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,14 +36,16 @@ enum Scheme {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidHash {
-    /// It is not of the form `$scheme$parameters$salt$hash`.
+    /// It is not of the form `$scheme$parameters$salt$hash`, or not of that of its scheme.
     Malformed,
-    /// The scheme is none of argon2id, argon2i, argon2d, scrypt and pbkdf2.
+    /// The scheme is none of argon2id, argon2i, argon2d, scrypt, pbkdf2, bcrypt and sha-crypt.
     UnknownScheme,
     /// The salt or the hash itself is missing.
     Incomplete,
     /// The parameters are not those of the scheme, or out of its range.
     Parameters,
+    /// The parameters would have every login take longer than some seconds, or more than 2 GiB of memory.
+    TooCostly,
 }
 
 /// Hashes a password for the configuration: argon2id, with the parameters that OWASP recommends.
@@ -53,11 +64,28 @@ impl HashedPassword {
     /// Whether this is the hash of the password. That takes long, on purpose.
     #[must_use]
     pub fn verify(&self, password: &Secret) -> bool {
+        #[cfg(test)]
+        tests::VERIFIED.with_borrow_mut(|verified| verified.push(self.cost()));
+        let (hash, scheme) = match &self.0 {
+            Form::Phc(hash, scheme) => (hash, scheme),
+            Form::Crypt(hash) => return hash.verify(password),
+        };
         let password = password.expose();
-        match self.scheme {
-            Scheme::Argon2 => Argon2::default().verify_password(password, &self.hash).is_ok(),
-            Scheme::Scrypt => Scrypt::default().verify_password(password, &self.hash).is_ok(),
-            Scheme::Pbkdf2 => Pbkdf2::default().verify_password(password, &self.hash).is_ok(),
+        match scheme {
+            Scheme::Argon2 => Argon2::default().verify_password(password, &**hash).is_ok(),
+            Scheme::Scrypt => Scrypt::default().verify_password(password, &**hash).is_ok(),
+            Scheme::Pbkdf2 => Pbkdf2::default().verify_password(password, &**hash).is_ok(),
+        }
+    }
+
+    /// What its verification costs: the same for two hashes that have this in common.
+    pub(crate) fn cost(&self) -> String {
+        match &self.0 {
+            Form::Phc(hash, _) => {
+                let length = hash.hash.map_or(0, |hash| hash.len());
+                format!("{} {:?} {} {length}", hash.algorithm, hash.version, hash.params)
+            }
+            Form::Crypt(hash) => hash.cost(),
         }
     }
 }
@@ -66,19 +94,23 @@ impl FromStr for HashedPassword {
     type Err = InvalidHash;
 
     fn from_str(text: &str) -> Result<Self, InvalidHash> {
+        if let Some(hash) = CryptHash::parse(text) {
+            return hash.map(Form::Crypt).map(Self);
+        }
+        let name = text.strip_prefix('$').and_then(|text| text.split('$').next()).ok_or(InvalidHash::Malformed)?;
+        let scheme = Scheme::of(name)?;
         let hash = PasswordHash::new(text).map_err(|_| InvalidHash::Malformed)?;
-        let scheme = Scheme::of(hash.algorithm)?;
         if hash.salt.is_none() || hash.hash.is_none() {
             return Err(InvalidHash::Incomplete);
         }
         scheme.check_parameters(&hash)?;
-        Ok(Self { hash, scheme })
+        Ok(Self(Form::Phc(Box::new(hash), scheme)))
     }
 }
 
 impl Scheme {
-    fn of(algorithm: Ident) -> Result<Self, InvalidHash> {
-        match algorithm.as_str() {
+    fn of(name: &str) -> Result<Self, InvalidHash> {
+        match name {
             "argon2id" | "argon2i" | "argon2d" => Ok(Self::Argon2),
             "scrypt" => Ok(Self::Scrypt),
             "pbkdf2-sha256" | "pbkdf2-sha512" => Ok(Self::Pbkdf2),
@@ -86,20 +118,39 @@ impl Scheme {
         }
     }
 
-    /// A hash that can never be verified is an error in the configuration, not a wrong password.
+    /// A hash that can never be verified is an error in the configuration, not a wrong password; and so is one whose
+    /// verification would keep the server busy for minutes.
     fn check_parameters(self, hash: &PasswordHash) -> Result<(), InvalidHash> {
-        let fit = match self {
-            Self::Argon2 => Params::try_from(hash).is_ok(),
-            Self::Scrypt => scrypt::Params::try_from(hash).is_ok(),
-            Self::Pbkdf2 => pbkdf2::Params::try_from(hash).is_ok(),
+        let (work, memory) = match self {
+            Self::Argon2 => {
+                let parameters = Params::try_from(hash).map_err(|_| InvalidHash::Parameters)?;
+                let memory = u64::from(parameters.m_cost()) << 10;
+                (memory.saturating_mul(parameters.t_cost().into()) >> 10, memory)
+            }
+            Self::Scrypt => {
+                let parameters = scrypt::Params::try_from(hash).map_err(|_| InvalidHash::Parameters)?;
+                let memory = parameters.n().saturating_mul(u64::from(parameters.r()) << 7);
+                (memory.saturating_mul(parameters.p().into()) >> 10, memory)
+            }
+            // A kilobyte of the others takes about as long as a round of this.
+            Self::Pbkdf2 => (pbkdf2::Params::try_from(hash).map_err(|_| InvalidHash::Parameters)?.rounds().into(), 0),
         };
-        if fit { Ok(()) } else { Err(InvalidHash::Parameters) }
+        if work > MAX_WORK || memory > MAX_MEMORY { Err(InvalidHash::TooCostly) } else { Ok(()) }
     }
 }
 
+/// So many kilobytes that argon2 or scrypt fill, or rounds of PBKDF2, take ten seconds at most.
+const MAX_WORK: u64 = 8 << 20;
+/// Of one verification. RFC 9106 §4 recommends as much.
+const MAX_MEMORY: u64 = 2 << 30;
+
 impl fmt::Debug for HashedPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HashedPassword(${}$***)", self.hash.algorithm)
+        let scheme = match &self.0 {
+            Form::Phc(hash, _) => hash.algorithm.as_str(),
+            Form::Crypt(hash) => hash.name(),
+        };
+        write!(f, "HashedPassword(${scheme}$***)")
     }
 }
 
@@ -108,10 +159,15 @@ impl fmt::Display for InvalidHash {
         f.write_str(match self {
             Self::Malformed => "not a password hash of the form $scheme$parameters$salt$hash",
             Self::UnknownScheme => {
-                "unknown scheme of a password hash (known: argon2id, argon2i, argon2d, scrypt, pbkdf2)"
+                "unknown scheme of a password hash (known: argon2id, argon2i, argon2d, scrypt, pbkdf2, bcrypt as $2a$, \
+                 $2b$ or $2y$, sha-crypt as $5$ or $6$)"
             }
             Self::Incomplete => "a password hash without salt or without hash",
             Self::Parameters => "a password hash with parameters that its scheme does not have",
+            Self::TooCostly => {
+                "a password hash that takes too long to verify (at most: bcrypt with cost 16, sha-crypt with 5000000 \
+                 rounds, pbkdf2 with 8388608, argon2 and scrypt with 2 GiB of memory and 8 GiB filled in all)"
+            }
         })
     }
 }
@@ -119,8 +175,15 @@ impl fmt::Display for InvalidHash {
 impl std::error::Error for InvalidHash {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    thread_local! {
+        /// The costs of all verifications of this thread, in their order.
+        pub(crate) static VERIFIED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
 
     #[test]
     fn what_is_hashed_verifies() {
@@ -157,6 +220,30 @@ mod tests {
                 "$argon2id$v=19$m=1,t=0,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
                 InvalidHash::Parameters,
             ),
+            (
+                "$argon2id$v=19$m=2097152,t=5,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+                InvalidHash::TooCostly,
+            ),
+            (
+                "$argon2id$v=19$m=2097153,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+                InvalidHash::TooCostly,
+            ),
+            (
+                "$scrypt$ln=22,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$5f/Vi+XRWGUNGScbsma6KJ4zLFIke/NJsrvr7lQLAyA",
+                InvalidHash::TooCostly,
+            ),
+            (
+                "$scrypt$ln=17,r=8,p=1000$c2FsdHNhbHRzYWx0c2FsdA$5f/Vi+XRWGUNGScbsma6KJ4zLFIke/NJsrvr7lQLAyA",
+                InvalidHash::TooCostly,
+            ),
+            (
+                "$pbkdf2-sha256$i=8388609,l=32$c2FsdHNhbHRzYWx0c2FsdA$8nX7hwFEzIB8aPajJTYK8weHQc5Ngz0pFVAKvSu4jQA",
+                InvalidHash::TooCostly,
+            ),
+            ("$1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9", InvalidHash::UnknownScheme),
+            ("$2x$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaR4EbggVDjb8P19RukzXSM3e", InvalidHash::UnknownScheme),
+            ("$6$salt$hash", InvalidHash::Malformed),
+            ("$2b$04$tooshort", InvalidHash::Malformed),
         ];
         for (text, error) in cases {
             assert_eq!(text.parse::<HashedPassword>(), Err(error), "{text}");
@@ -167,5 +254,7 @@ mod tests {
     fn it_does_not_print() {
         let hash: HashedPassword = hash_password(&Secret::from("x")).parse().unwrap();
         assert_eq!(format!("{hash:?}"), "HashedPassword($argon2id$***)");
+        let hash = "$5$Xy./9z$cYffGY9CQb/SpTtuixJwLoG0y8oSnH6Q336HNEMCxPD".parse::<HashedPassword>().unwrap();
+        assert_eq!(format!("{hash:?}"), "HashedPassword($5$***)");
     }
 }

@@ -44,6 +44,13 @@ impl PermissionRules {
         self
     }
 
+    /// The rules without the override for this path.
+    #[must_use]
+    pub fn without_override(mut self, path: &VirtualPath) -> Self {
+        self.overrides.retain(|rule| rule.path != *path);
+        self
+    }
+
     /// What the user may do where no override applies.
     #[must_use]
     pub const fn base(&self) -> Permissions {

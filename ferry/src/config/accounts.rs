@@ -54,7 +54,7 @@ impl User {
 pub enum Credential {
     /// The password itself.
     Password(Secret),
-    /// Its hash as a PHC string.
+    /// Its hash: a PHC string, bcrypt or sha-crypt.
     Hash(String),
 }
 

@@ -34,7 +34,7 @@ pub(super) fn filled_string(value: &Value<'_>) -> Option<String> {
 
 /// The hash of a password, by an algorithm that this version knows.
 pub(super) fn password_hash(value: &Value<'_>) -> Option<String> {
-    let hash = text(value, "a PHC string, as `ferry hash-password` prints it")?;
+    let hash = text(value, "a password hash as a string, as `ferry hash-password` prints it")?;
     match hash.parse::<HashedPassword>() {
         Ok(_) => Some(hash.to_owned()),
         Err(error) => value.complain(&error.to_string()),

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{Inline, path, rule, user};
+use crate::common::{Inline, path, put, rule, user};
 use ftp_fs::{
     Account, AuthError, Authenticator, BlockingAuthenticator, Credential, InvalidHash, Lockout, LockoutPolicy,
     LoginAttempt, MemoryFs, NewUser, Offload, Storage, UserError, VirtualUsers, Warning, hash_password,
 };
-use ftp_types::{Permissions, Secret};
+use ftp_types::{Permissions, Right, Secret};
 use futures_lite::future::block_on;
 
 fn memory() -> Storage {
@@ -85,6 +85,75 @@ fn anonymous_with_a_letter_that_writes_is_worth_a_warning() {
         .add(NewUser::new(user("alice"), plain("x"), memory()).letters("elrw"))
         .map(|none| assert_eq!(none, None))
         .unwrap();
+}
+
+#[test]
+fn anonymous_needs_no_hash_beside_users_who_have_one() {
+    let users = VirtualUsers::new();
+    let hash = "$6$Xy./9z$pvPNDFcqYiGsqgXjvtb/R1xxjkCyW2MnR5eW.sBM0wsu.QYMoy72kYmijcQ4xWQzKx/mC8L70dJBmFITgfgUA0";
+    users.add(NewUser::new(user("alice"), Credential::Hash(hash.into()), memory())).map(drop).unwrap();
+    users.add(NewUser::anonymous(memory()).messages("Hello, guest.", "Bye.")).map(drop).unwrap();
+    assert!(login(&users, "alice", "correct horse").is_ok());
+    for password in ["", "guest@", "correct horse"] {
+        assert_eq!(login(&users, "anonymous", password).unwrap().login_message, "Hello, guest.");
+    }
+    assert!(rejected(login(&users, "alice", "")));
+}
+
+#[test]
+fn what_is_known_of_users_can_be_looked_up() {
+    let home = tempfile::tempdir().unwrap();
+    let users = VirtualUsers::new();
+    let alice = NewUser::new(user("alice"), plain("x"), home.path()).letters("elw").messages("Hello.", "Bye.");
+    users.add(alice.limits(Some(1), None)).map(drop).unwrap();
+    users.add_anonymous(memory(), Permissions::READ).map(drop).unwrap();
+    assert_eq!(users.names(), [user("alice"), user("anonymous")]);
+    assert!(users.get(&user("bob")).is_none() && users.get(&user("ftp")).is_none());
+    assert!(users.serves(&user("alice")) && users.serves(&user("ftp")) && !users.serves(&user("bob")));
+
+    let alice = users.get(&user("alice")).unwrap();
+    assert_eq!(alice.home, Some(home.path().canonicalize().unwrap()));
+    assert_eq!((&*alice.account.login_message, &*alice.account.quit_message), ("Hello.", "Bye."));
+    assert_eq!(alice.account.read_limit, Some(1));
+    assert_eq!(alice.account.permissions.base().to_string(), "elw");
+    assert!(
+        alice.account.permissions.base().allows(Right::Store)
+            && !alice.account.permissions.base().allows(Right::Delete)
+    );
+    assert_eq!(users.get(&user("anonymous")).unwrap().home, None);
+}
+
+#[test]
+fn overrides_can_be_listed_and_taken_back() {
+    let storage = MemoryFs::new();
+    ftp_fs::BlockingBackend::make_directory(&storage, &path("/in")).unwrap();
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), Storage::blocking(storage))).map(drop).unwrap();
+    users.override_permissions(&user("alice"), rule("/in", "w", true)).map(drop).unwrap();
+    let rules = || users.get(&user("alice")).unwrap().account.permissions;
+    assert_eq!(rules().overrides(), [rule("/in", "w", true)]);
+    assert!(rules().at(&path("/in/x"), false).allows(Right::Store));
+    let session = login(&users, "alice", "x").unwrap();
+    assert!(users.remove_override(&user("alice"), &path("/in")).unwrap());
+    assert!(!users.remove_override(&user("alice"), &path("/in")).unwrap());
+    assert!(rules().overrides().is_empty());
+    assert_eq!(session.permissions.overrides().len(), 1, "a session keeps what it got");
+    assert!(matches!(users.remove_override(&user("bob"), &path("/in")), Err(UserError::Unknown(_))));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_home_may_be_a_link() {
+    let site = tempfile::tempdir().unwrap();
+    let (real, link) = (site.path().join("real"), site.path().join("link"));
+    std::fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), &*link).letters("elw")).map(drop).unwrap();
+    assert_eq!(users.get(&user("alice")).unwrap().home, Some(real.canonicalize().unwrap()));
+    let view = ftp_fs::UserView::new(&login(&users, "alice", "x").unwrap(), Inline);
+    put(&view, "/file", "content").unwrap();
+    assert_eq!(std::fs::read_to_string(real.join("file")).unwrap(), "content");
 }
 
 #[test]
