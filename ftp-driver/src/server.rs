@@ -53,6 +53,8 @@ struct Shared {
     /// Whether TLS comes first, for each of the addresses.
     implicit_tls: Vec<bool>,
     limits: Limits,
+    /// Asked to stop: nobody is accepted any more, and nothing else.
+    close: Stop,
     stop: Stop,
     state: Mutex<State>,
 }
@@ -72,7 +74,7 @@ impl Handle {
             endpoints.map(|Endpoint { address, implicit_tls }| (address, implicit_tls)).unzip();
         let stop = Stop::new();
         let state = Mutex::new(State { service: service.stopped_by(&stop), grace: Duration::ZERO });
-        Self(Arc::new(Shared { addresses, implicit_tls, limits: Limits::new(), stop, state }))
+        Self(Arc::new(Shared { addresses, implicit_tls, limits: Limits::new(), close: Stop::new(), stop, state }))
     }
 
     /// Where the server listens, with the ports that the system chose.
@@ -85,6 +87,12 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.limits.total()
+    }
+
+    /// Accepts nobody any more, and lets the sessions that stand go on until they end by themselves, or one of the other
+    /// two is called.
+    pub fn close(&self) {
+        self.0.close.ask(Shutdown::Graceful);
     }
 
     /// Accepts nobody any more, lets running transfers end for as long as `grace`, then ends them too.
@@ -125,9 +133,9 @@ where
     R: Runtime,
     S: Fn(BoxFuture<'static, ()>) + Send,
 {
-    let stopping = handle.0.stop.listen();
+    let (closing, stopping) = (handle.0.close.listen(), handle.0.stop.listen());
     let mut acceptor =
-        Acceptor { runtime: runtime.clone(), listeners, handle: handle.clone(), spawn, stopping, pause: None };
+        Acceptor { runtime: runtime.clone(), listeners, handle: handle.clone(), spawn, closing, stopping, pause: None };
     poll_fn(|cx| acceptor.poll(cx)).await;
     drop(acceptor);
     wait_for_sessions(&runtime, &handle).await;
@@ -138,6 +146,7 @@ struct Acceptor<R: Runtime, S> {
     listeners: Vec<R::Listener>,
     handle: Handle,
     spawn: S,
+    closing: Stopping,
     stopping: Stopping,
     pause: Option<Pause<R>>,
 }
@@ -150,9 +159,9 @@ struct Pause<R: Runtime> {
 }
 
 impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
-    /// Ready when the server is to stop.
+    /// Ready when the server is to accept nobody any more.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.stopping.poll_asked(None, cx).is_ready() {
+        if self.stopping.poll_asked(None, cx).is_ready() || self.closing.poll_asked(None, cx).is_ready() {
             return Poll::Ready(());
         }
         for _ in 0..ACCEPTS_PER_TURN {
@@ -268,16 +277,20 @@ fn refuse<R: Runtime>(
 
 /// Waits for the sessions to end: for the grace that was given, and then for their last words.
 async fn wait_for_sessions<R: Runtime>(runtime: &R, handle: &Handle) {
-    let begun = runtime.now();
-    let mut end_now = None;
+    let (mut begun, mut end_now) = (None, None);
     let mut timer = None;
     poll_fn(|cx| {
         loop {
             if handle.0.stop.poll_idle(cx).is_ready() {
                 return Poll::Ready(());
             }
+            let Some(asked) = handle.0.stop.asked() else {
+                // Closed and nothing more: the sessions have all the time they want.
+                return Poll::Pending;
+            };
             let now = runtime.now();
-            if end_now.is_none() && handle.0.stop.asked() == Some(Shutdown::Now) {
+            let begun = *begun.get_or_insert(now);
+            if end_now.is_none() && asked == Shutdown::Now {
                 end_now = Some(now);
             }
             let until = end_now.map_or_else(|| begun + handle.state().grace, |since| since + LAST_WORDS);

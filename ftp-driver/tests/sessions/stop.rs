@@ -1,19 +1,22 @@
 //! The end of a server.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use ftp_proto::Config;
 
 use crate::client::pattern;
 use crate::on_both;
-use crate::server::{Start, in_memory};
+use crate::server::{Server, Start, in_memory};
 
 on_both! {
     a_graceful_stop_lets_transfers_end,
     the_grace_ends,
     a_stop_without_grace_ends_at_once,
     new_connections_get_the_new_service,
+    a_closed_server_lets_its_sessions_go_on,
+    a_closed_server_can_be_stopped,
 }
 
 fn a_graceful_stop_lets_transfers_end(start: Start) {
@@ -72,4 +75,34 @@ fn new_connections_get_the_new_service(start: Start) {
     server.handle.shutdown(Duration::from_secs(60));
     new.expect(421);
     old.expect(421);
+}
+
+/// Closes the server's listeners and waits until they are.
+fn close(server: &Server) {
+    server.handle.close();
+    while TcpStream::connect(server.address()).is_ok() {}
+}
+
+fn a_closed_server_lets_its_sessions_go_on(start: Start) {
+    let mut server = start(in_memory().build());
+    let mut client = server.logged_in();
+    close(&server);
+    client.upload("STOR file", b"content");
+    assert_eq!(client.download("RETR file"), b"content");
+    client.command("QUIT", 221);
+    client.expect_end();
+    drop(client);
+    server.join();
+}
+
+fn a_closed_server_can_be_stopped(start: Start) {
+    let mut server = start(in_memory().build());
+    let mut client = server.logged_in();
+    close(&server);
+    client.command("NOOP", 200);
+    server.handle.shutdown(Duration::from_secs(60));
+    client.expect(421);
+    client.expect_end();
+    drop(client);
+    server.join();
 }
