@@ -146,10 +146,11 @@ pub(crate) fn site(session: &mut Session, input: Input<'_>) {
     }
 }
 
-/// SITE CHMOD: exactly three octal digits, so that no client can set the bits that change who a program runs as.
+/// SITE CHMOD: three octal digits, perhaps with a 0 before them, so that no client can set the bits that change who a
+/// program runs as.
 fn chmod(session: &mut Session, argument: &[u8]) {
     let (digits, path) = split_word(argument);
-    let mode = match digits {
+    let mode = match digits.strip_prefix(b"0").filter(|digits| digits.len() == 3).unwrap_or(digits) {
         [b'0'..=b'7', b'0'..=b'7', b'0'..=b'7'] => {
             digits.iter().fold(0, |mode, digit| mode * 8 + u32::from(digit - b'0'))
         }
