@@ -314,6 +314,19 @@ fn listings_are_in_gmt_or_local_time() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn listings_tell_the_names_of_owner_and_group() {
+    let site = Site::new();
+    site.write("home/file", "");
+    let names = Command::new("stat").args(["-c", "%U %G"]).arg(site.path("home/file")).output().unwrap();
+    let names = String::from_utf8(names.stdout).unwrap();
+    let listing = site.serve(&[]).login("ftp", "").retrieve("LIST");
+    let listing = String::from_utf8(listing).unwrap();
+    let columns: Vec<&str> = listing.split_whitespace().collect();
+    assert_eq!(columns[2..4].join(" "), names.trim(), "{listing}");
+}
+
 #[test]
 fn too_many_connections_are_sent_away() {
     let server = Site::new().serve(&["--max-cons", "1"]);

@@ -57,7 +57,7 @@ struct Stage {
 
 impl Stage {
     /// The settings: `ipv6`; `login NAME`; `foreign`, `privileged` (permit addresses and ports); `attempts N`;
-    /// `delay SECONDS`; `idle SECONDS`; `stall SECONDS`; `masquerade ADDRESS`.
+    /// `delay SECONDS`; `idle SECONDS`; `stall SECONDS`; `masquerade ADDRESS`, `masquerade-for LOCAL=ADDRESS`.
     fn new(settings: &[Step]) -> Self {
         let mut config = Config::default();
         let (mut local, mut peer, mut user) = ("10.0.0.9:21", "10.0.0.1:40000", None);
@@ -78,6 +78,11 @@ impl Stage {
                 "tls-data" => config.tls.get_or_insert_default().data_required = true,
                 "idle" => config.idle_timeout = Some(seconds()),
                 "stall" => config.stall_timeout = Some(seconds()),
+                "masquerade-for" => {
+                    let (local, address) = value.split_once('=').expect("LOCAL=ADDRESS");
+                    let local = local.parse().expect("an address");
+                    config.masquerade_address_map.insert(local, address.parse().expect("an address"));
+                }
                 "masquerade" => config.masquerade_address = Some(value.parse().expect("an address")),
                 _ => panic!("line {}: no such setting: {setting}", step.number),
             }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use ftp_proto::Config;
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, reset};
@@ -13,6 +14,7 @@ on_both! {
     one_too_many_is_told_so_and_not_counted,
     the_limit_of_an_address_is_its_own,
     a_stranger_at_the_passive_port_gets_nothing,
+    where_foreign_addresses_are_permitted_others_come_too,
     the_passive_port_survives_a_connection_that_is_reset,
     passive_ports_come_from_the_range_alone,
     hundreds_of_passive_commands_keep_one_listener,
@@ -60,6 +62,18 @@ fn a_stranger_at_the_passive_port_gets_nothing(start: Start) {
     let mut nothing = Vec::new();
     let _ = stranger.read_to_end(&mut nothing);
     assert_eq!(nothing, b"");
+}
+
+fn where_foreign_addresses_are_permitted_others_come_too(start: Start) {
+    let config = Config { permit_foreign_addresses: true, ..Config::default() };
+    let server = start(in_memory().config(config).build());
+    let mut client = server.logged_in();
+    let mut other = connect_from([127, 0, 0, 2], client.passive_address());
+    client.begin("STOR file");
+    other.write_all(b"from elsewhere").unwrap();
+    drop(other);
+    client.expect(226);
+    assert_eq!(client.download("RETR file"), b"from elsewhere");
 }
 
 fn the_passive_port_survives_a_connection_that_is_reset(start: Start) {
