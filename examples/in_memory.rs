@@ -67,7 +67,7 @@ fn do_as_told(session: &mut Session, storage: &MemoryFs, now: Instant) {
 fn answer(session: &mut Session, action: Action, storage: &MemoryFs, now: Instant) {
     match action {
         Action::Authenticate(ticket) => {
-            let known = ticket.request().user.as_str() == "alice" && ticket.request().password.equals(b"secret");
+            let known = ticket.request().user.as_str() == "alice" && ticket.request().proof.is_password(b"secret");
             session.complete(ticket, if known { Ok(Login::default()) } else { Err(LoginError::Rejected) }, now);
         }
         Action::Stat(ticket) => {

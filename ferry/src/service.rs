@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ftp_driver::{Service, TlsServer};
 use ftp_fs::{
-    Account, AuthError, BlockingAuthenticator, Credential, LoginAttempt, NewUser, Override, UserError, VirtualUsers,
-    Warning,
+    Account, AuthError, BlockingAuthenticator, CertificateLogin, Credential, LoginAttempt, NewUser, Override,
+    UserError, VirtualUsers, Warning,
 };
 use ftp_proto::{PathCodec, TlsPolicy};
 use ftp_types::{Permissions, UserName};
@@ -49,6 +49,11 @@ impl BlockingAuthenticator for Accounts {
         // Judging may take long; the lock is held for the copy of a pointer.
         let users = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
         users.authenticate(attempt)
+    }
+
+    fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
+        let users = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        users.authenticate_certificate(login)
     }
 }
 

@@ -4,11 +4,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ftp_fs::{Account, AuthError, LoginAttempt, UserView};
+use ftp_fs::{Account, AuthError, BoxFuture, CertificateLogin, ClientCertificate, LoginAttempt, UserView};
 use ftp_proto::{
     Accept, Action, ActionId, Authenticate, Change, Channel, Connect, DataError, Instant, ListFormatter, Listen,
-    ListenError, Listening, Login, LoginError, Open, Opened, Session, StartTls, Stat, Ticket, TlsError, Transfer,
-    TransferError, TransferKind, Transferred,
+    ListenError, Listening, Login, LoginError, Open, Opened, Proof, Secured, Session, StartTls, Stat, Ticket, TlsError,
+    Transfer, TransferError, TransferKind, Transferred,
 };
 use ftp_types::FsError;
 
@@ -37,14 +37,16 @@ pub(crate) struct Actions<R: Runtime> {
     pub(crate) tls: Option<SessionTls>,
     /// Whether the control connection is under TLS.
     pub(crate) secured: bool,
+    /// What the client presented there.
+    pub(crate) certificate: Option<ClientCertificate>,
     closes_first: ClosesFirst,
 }
 
 impl<R: Runtime> Actions<R> {
     pub(crate) fn new(runtime: R, service: Service, addresses: Addresses, holdings: Holdings<R>) -> Self {
         let (outlet, closes_first) = (Outlet::default(), ClosesFirst::default());
-        let tls = None;
-        Self { runtime, service, addresses, holdings, outlet, tls, secured: false, closes_first }
+        let (tls, certificate) = (None, None);
+        Self { runtime, service, addresses, holdings, outlet, tls, secured: false, certificate, closes_first }
     }
 
     /// Starts the action; `None` when it was answered at once.
@@ -67,23 +69,32 @@ impl<R: Runtime> Actions<R> {
     }
 
     fn authenticate(&self, ticket: Ticket<Authenticate>) -> Box<dyn Running<R>> {
-        let Authenticate { user, password } = ticket.request();
-        let attempt = LoginAttempt {
-            user: user.clone(),
-            password: password.clone(),
-            peer: self.addresses.peer,
-            local: self.addresses.local,
-            secure: self.secured,
-        };
-        let authenticator = self.service.authenticator(&self.runtime);
+        let work = self.judge(ticket.request());
         let (runtime, settings) = (self.runtime.clone(), Arc::clone(&self.service.settings));
-        let work = async move { authenticator.authenticate(attempt).await };
         Task::new(ticket, work, move |result: Result<Account, AuthError>, id, holdings: &mut Holdings<R>| {
             let account = result.map_err(login_error)?;
             let view = Arc::new(UserView::new(&account, runtime));
             holdings.account.keep(id, LoggedIn { view, limits: SpeedLimits::of(&account, &settings) });
             Ok(Login { directory: account.start, message: account.login_message, farewell: account.quit_message })
         })
+    }
+
+    fn judge(&self, Authenticate { user, proof }: &Authenticate) -> BoxFuture<'static, Result<Account, AuthError>> {
+        let Addresses { peer, local } = self.addresses;
+        let (user, certificate) = (user.clone(), self.certificate.clone());
+        let authenticator = self.service.authenticator(&self.runtime);
+        match (proof, certificate) {
+            (Proof::Password(password), certificate) => {
+                let password = password.clone();
+                let attempt = LoginAttempt { user, password, peer, local, secure: self.secured, certificate };
+                Box::pin(async move { authenticator.authenticate(attempt).await })
+            }
+            (Proof::Certificate, Some(certificate)) => {
+                let login = CertificateLogin { user, certificate, peer, local };
+                Box::pin(async move { authenticator.authenticate_certificate(login).await })
+            }
+            (Proof::Certificate, None) => Box::pin(std::future::ready(Err(AuthError::Rejected))),
+        }
     }
 
     fn stat(&self, ticket: Ticket<Stat>) -> Box<dyn Running<R>> {
@@ -180,9 +191,10 @@ impl<R: Runtime> Actions<R> {
             Channel::Control => None,
         };
         let (stream, tls) = (name.and_then(|id| self.holdings.data.take(id)), self.tls.clone());
+        let certificate = self.certificate.clone();
         let work = async move {
             let (Some(mut stream), Some(tls)) = (stream, tls) else { return Err(TlsError::Handshake) };
-            tls.secure_data(&mut *stream).await?;
+            tls.secure_data(&mut *stream, certificate.as_ref()).await?;
             Ok(stream)
         };
         Task::new(
@@ -191,7 +203,7 @@ impl<R: Runtime> Actions<R> {
             move |result: Result<DataStream<R::Stream>, TlsError>, id, holdings: &mut Holdings<R>| {
                 let stream = result?;
                 holdings.data.keep(name.unwrap_or(id), stream);
-                Ok(())
+                Ok(Secured::default())
             },
         )
     }

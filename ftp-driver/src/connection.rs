@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ftp_proto::{
-    Action, ActionId, Channel, CloseReason, Event, Instant, Output, Reply, Session, Shutdown, StartTls, Ticket,
-    TlsError,
+    Action, ActionId, Channel, CloseReason, Event, Instant, Output, Reply, Secured, Session, Shutdown, StartTls,
+    Ticket, TlsError,
 };
 use tracing::Span;
 
@@ -236,6 +236,8 @@ impl<R: Runtime> Connection<R> {
         let Poll::Ready(outcome) = self.control.poll_handshake(cx) else { return false };
         let Some(ticket) = self.securing.take() else { return false };
         self.actions.secured = outcome.is_ok();
+        self.actions.certificate = self.control.client_certificate().filter(|_| outcome.is_ok());
+        let outcome = outcome.map(|()| Secured { client_certificate: self.actions.certificate.is_some() });
         self.session.complete(ticket, outcome, self.runtime.now());
         true
     }

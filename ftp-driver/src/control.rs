@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ftp_fs::ClientCertificate;
 use ftp_proto::TlsError;
 use futures_io::AsyncWrite;
 
@@ -69,6 +70,11 @@ impl<S: Stream> Control<S> {
     /// Ready at the end of the TLS handshake.
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TlsError>> {
         self.stream.poll_handshake(cx).map_err(|error| handshake_error(&error))
+    }
+
+    /// The certificate that the client presented in the TLS handshake, where it was verified.
+    pub(crate) fn client_certificate(&self) -> Option<ClientCertificate> {
+        self.stream.peer_certificate().map(ClientCertificate::new)
     }
 
     /// What was read and not taken.

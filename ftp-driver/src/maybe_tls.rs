@@ -72,6 +72,11 @@ impl<S: Stream> MaybeTls<S> {
         self.tls.as_ref()?.connection.handshake_kind()
     }
 
+    /// What the peer presented in the handshake, in DER; rustls has verified it.
+    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.connection.peer_certificates()?.first().map(|certificate| certificate.as_ref())
+    }
+
     /// Whether something was written that the socket has not taken.
     pub(crate) fn has_unsent(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
+use ftp_fs::ClientCertificate;
 use ftp_proto::TlsError;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
@@ -146,11 +147,16 @@ impl SessionTls {
         begin(stream, &self.control, false)
     }
 
-    /// Carries a data connection into TLS.
+    /// Carries a data connection into TLS. If the client presents a certificate there, it is that of its control
+    /// connection, if that had one: otherwise somebody else is there.
     ///
     /// # Cancellation
     /// The connection stays in the middle of its handshake, and can only be closed.
-    pub(crate) async fn secure_data<S: Stream>(&self, stream: &mut MaybeTls<S>) -> Result<(), TlsError> {
+    pub(crate) async fn secure_data<S: Stream>(
+        &self,
+        stream: &mut MaybeTls<S>,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<(), TlsError> {
         let sessions = Arc::new(DataSessions::new(&self.sessions, &self.purpose));
         let mut config = ServerConfig::clone(&self.data);
         config.session_storage = sessions.clone();
@@ -168,7 +174,13 @@ impl SessionTls {
         } else if self.require_session_reuse {
             return Err(TlsError::NotResumed);
         }
-        Ok(())
+        match (stream.peer_certificate(), certificate) {
+            (Some(presented), Some(expected)) if presented != expected.der() => {
+                tracing::debug!("the data connection presents another certificate than the control connection");
+                Err(TlsError::Handshake)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Says what the next data connection is for. A client that reads from it gets a new ticket of TLS 1.3 in its

@@ -10,8 +10,8 @@ use ftp_types::{FsError, Permissions, Secret, UnknownLetter, UserName, VirtualPa
 
 use crate::decoys::Decoys;
 use crate::{
-    Account, AuthError, BlockingAuthenticator, Follow, HashedPassword, InvalidHash, LocalFs, LoginAttempt, Mounts,
-    Override, PermissionRules, Storage,
+    Account, AuthError, BlockingAuthenticator, CertificateLogin, ClientCertificate, Fingerprint, Follow,
+    HashedPassword, InvalidHash, LocalFs, LoginAttempt, Mounts, Override, PermissionRules, Storage,
 };
 
 /// A table of users, which may change while the server runs. Sessions keep what they got at their login.
@@ -33,14 +33,23 @@ struct Table {
 
 struct User {
     credential: Verifier,
+    certificates: Certificates,
     account: Account,
     home: Option<PathBuf>,
+}
+
+/// The client certificates of a user.
+#[derive(Clone, Default)]
+struct Certificates {
+    fingerprints: Vec<Fingerprint>,
+    required: bool,
 }
 
 enum Verifier {
     Plain(Secret),
     Hash(Arc<HashedPassword>),
     Any,
+    None,
 }
 
 /// What a user proves to be themselves with.
@@ -52,6 +61,8 @@ pub enum Credential {
     Hash(String),
     /// Nothing: every password will do.
     Any,
+    /// No password will do; a [certificate](NewUser::certificate) may.
+    None,
 }
 
 /// Where the files of a user are.
@@ -68,6 +79,7 @@ pub struct NewUser {
     credential: Credential,
     home: Home,
     permissions: Result<Permissions, UnknownLetter>,
+    certificates: Certificates,
     mounts: Vec<(VirtualPath, Storage)>,
     messages: Option<(String, String)>,
     limits: (Option<u64>, Option<u64>),
@@ -253,15 +265,24 @@ impl BlockingAuthenticator for VirtualUsers {
             table.decoys.verify(&attempt.password, None);
             return Err(AuthError::Rejected);
         };
-        let (good, verified) = match &user.credential {
+        let (right, verified) = match &user.credential {
             Verifier::Any => (true, None),
             Verifier::Hash(hash) => (hash.verify(&attempt.password), Some(&**hash)),
             Verifier::Plain(password) => (*password == attempt.password, None),
+            Verifier::None => (false, None),
         };
+        let presented = attempt.certificate.as_ref().map(ClientCertificate::fingerprint);
+        let good = right && user.certificates.will_do_beside_password(presented);
         if !good {
             table.decoys.verify(&attempt.password, verified);
         }
         if good { Ok(user.account_for(&attempt.user)) } else { Err(AuthError::Rejected) }
+    }
+
+    fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
+        let table = self.table();
+        let user = table.find(&login.user).filter(|user| user.will_do_alone(login.certificate.fingerprint()));
+        user.map(|user| user.account_for(&login.user)).ok_or(AuthError::Rejected)
     }
 }
 
@@ -300,7 +321,14 @@ impl User {
     fn with_rules(&self, change: impl FnOnce(PermissionRules) -> PermissionRules) -> Self {
         let rules = change(self.account.permissions.clone());
         let account = self.account.clone().with_permissions(rules);
-        Self { credential: self.credential.duplicate(), account, home: self.home.clone() }
+        let certificates = self.certificates.clone();
+        Self { credential: self.credential.duplicate(), certificates, account, home: self.home.clone() }
+    }
+
+    /// Whether this certificate logs in without a password. Where both are required, it does not.
+    fn will_do_alone(&self, certificate: Fingerprint) -> bool {
+        let needs_password = self.certificates.required && !matches!(self.credential, Verifier::None);
+        !needs_password && self.certificates.fingerprints.contains(&certificate)
     }
 
     fn warning(&self) -> Option<Warning> {
@@ -311,11 +339,17 @@ impl User {
     }
 }
 
+impl Certificates {
+    fn will_do_beside_password(&self, presented: Option<Fingerprint>) -> bool {
+        !self.required || presented.is_some_and(|certificate| self.fingerprints.contains(&certificate))
+    }
+}
+
 impl Verifier {
     fn hash(&self) -> Option<&Arc<HashedPassword>> {
         match self {
             Self::Hash(hash) => Some(hash),
-            Self::Plain(_) | Self::Any => None,
+            Self::Plain(_) | Self::Any | Self::None => None,
         }
     }
 
@@ -324,6 +358,7 @@ impl Verifier {
             Self::Plain(password) => Self::Plain(password.clone()),
             Self::Hash(hash) => Self::Hash(Arc::clone(hash)),
             Self::Any => Self::Any,
+            Self::None => Self::None,
         }
     }
 }
@@ -337,6 +372,7 @@ impl NewUser {
             credential,
             home: home.into(),
             permissions: Ok(Permissions::READ),
+            certificates: Certificates::default(),
             mounts: Vec::new(),
             messages: None,
             limits: (None, None),
@@ -362,6 +398,21 @@ impl NewUser {
     #[must_use]
     pub fn letters(self, letters: &str) -> Self {
         Self { permissions: letters.parse(), ..self }
+    }
+
+    /// With a client certificate that logs in without a password (RFC 2228 §5, reply 232), beside those given before.
+    #[must_use]
+    pub fn certificate(mut self, fingerprint: Fingerprint) -> Self {
+        self.certificates.fingerprints.push(fingerprint);
+        self
+    }
+
+    /// Whether a password alone will not do: one of the certificates has to be presented beside it, which then will not
+    /// do alone either, unless there is no password.
+    #[must_use]
+    pub fn require_certificate(mut self, yes: bool) -> Self {
+        self.certificates.required = yes;
+        self
     }
 
     /// With one more storage below the home.
@@ -396,7 +447,7 @@ impl NewUser {
         if let Some((login, quit)) = self.messages {
             account = account.with_messages(login, quit);
         }
-        Ok((self.name, User { credential, account, home: directory }))
+        Ok((self.name, User { credential, certificates: self.certificates, account, home: directory }))
     }
 }
 
@@ -406,6 +457,7 @@ impl Credential {
             Self::Plain(password) => Verifier::Plain(password),
             Self::Hash(text) => Verifier::Hash(Arc::new(text.parse().map_err(UserError::Hash)?)),
             Self::Any => Verifier::Any,
+            Self::None => Verifier::None,
         })
     }
 }
@@ -531,7 +583,7 @@ mod tests {
         VERIFIED.take();
         let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
         let (user, password) = (name.parse().unwrap(), Secret::from(password));
-        let _ = users.authenticate(&LoginAttempt { user, password, peer, local, secure: false });
+        let _ = users.authenticate(&LoginAttempt { user, password, peer, local, secure: false, certificate: None });
         let mut work = VERIFIED.take();
         work.sort_unstable();
         work

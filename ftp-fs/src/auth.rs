@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftp_types::{Permissions, Secret, UserName, VirtualPath};
 
-use crate::{BoxFuture, Mounts, PermissionRules, Storage};
+use crate::{BoxFuture, ClientCertificate, Mounts, PermissionRules, Storage};
 
 /// What is known when a client has sent its password.
 #[derive(Clone, Debug)]
@@ -21,6 +21,21 @@ pub struct LoginAttempt {
     pub local: SocketAddr,
     /// Whether the control connection is encrypted.
     pub secure: bool,
+    /// The certificate that the client presented, if it did.
+    pub certificate: Option<ClientCertificate>,
+}
+
+/// What is known when a client has named its user and sent no password yet, but presented a certificate.
+#[derive(Clone, Debug)]
+pub struct CertificateLogin {
+    /// The name given with USER.
+    pub user: UserName,
+    /// What the client presented.
+    pub certificate: ClientCertificate,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The server's address that the client connected to.
+    pub local: SocketAddr,
 }
 
 /// What a user gets after the login.
@@ -133,16 +148,36 @@ pub trait BlockingAuthenticator: Send + Sync + 'static {
     /// # Errors
     /// As [`AuthError`] says.
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError>;
+
+    /// Says whether the client's certificate alone will do for this user; for nobody, by default.
+    ///
+    /// # Errors
+    /// It will not, for whatever reason: the client is asked for its password then. It is no failed login, since clients
+    /// do not choose to make it.
+    fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
+        let _ = login;
+        Err(AuthError::Rejected)
+    }
 }
 
 /// Judges logins, as the driver asks for it.
 pub trait Authenticator: Send + Sync + 'static {
     /// Judges one attempt, as [`BlockingAuthenticator::authenticate`] does.
     fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>>;
+
+    /// Says whether the client's certificate alone will do, as [`BlockingAuthenticator::authenticate_certificate`] does.
+    fn authenticate_certificate(&self, login: CertificateLogin) -> BoxFuture<'_, Result<Account, AuthError>> {
+        drop(login);
+        Box::pin(std::future::ready(Err(AuthError::Rejected)))
+    }
 }
 
 impl<A: BlockingAuthenticator + ?Sized> BlockingAuthenticator for Arc<A> {
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
         (**self).authenticate(attempt)
+    }
+
+    fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
+        (**self).authenticate_certificate(login)
     }
 }

@@ -25,6 +25,7 @@
 //!     peer: "192.0.2.1:1025".parse()?,
 //!     local: "192.0.2.2:21".parse()?,
 //!     secure: true,
+//!     certificate: None,
 //! })?;
 //! assert_eq!(account.permissions.base().to_string(), "elrw");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,6 +36,7 @@
 mod accounts;
 mod auth;
 mod backend;
+mod certificate;
 #[cfg(any(feature = "testing", test))]
 pub mod conformance;
 mod crypt;
@@ -50,11 +52,12 @@ pub mod system;
 mod view;
 
 pub use accounts::{Credential, Home, NewUser, UserError, UserInfo, VirtualUsers, Warning};
-pub use auth::{Account, AuthError, Authenticator, BlockingAuthenticator, LoginAttempt};
+pub use auth::{Account, AuthError, Authenticator, BlockingAuthenticator, CertificateLogin, LoginAttempt};
 pub use backend::{
     Backend, BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, BoxFuture, Follow, Listing, Reader,
     Storage, UniqueFile, Writer,
 };
+pub use certificate::{ClientCertificate, Fingerprint, InvalidFingerprint};
 pub use local::LocalFs;
 pub use lockout::{FailureTable, Lockout, LockoutPolicy};
 pub use memory::MemoryFs;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Account, AuthError, BlockingAuthenticator, LoginAttempt};
+use crate::{Account, AuthError, BlockingAuthenticator, CertificateLogin, LoginAttempt};
 
 /// When an address is locked out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,11 @@ impl<A: BlockingAuthenticator> BlockingAuthenticator for Lockout<A> {
             self.with(|table, now| table.record_failure(address, now));
         }
         result
+    }
+
+    /// A certificate is no guess: it neither counts nor is kept out.
+    fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
+        self.inner.authenticate_certificate(login)
     }
 }
 

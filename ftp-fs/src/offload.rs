@@ -12,7 +12,8 @@ use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
 use crate::{
     Account, AuthError, Authenticator, Backend, BlockingAuthenticator, BlockingBackend, BlockingListing,
-    BlockingReader, BlockingWriter, BoxFuture, Follow, Listing, LoginAttempt, Reader, UniqueFile, Writer,
+    BlockingReader, BlockingWriter, BoxFuture, CertificateLogin, Follow, Listing, LoginAttempt, Reader, UniqueFile,
+    Writer,
 };
 
 /// Runs blocking work where it delays no other session: a runtime's pool of threads for it.
@@ -53,6 +54,18 @@ impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
         let inner = Arc::clone(&self.inner);
         let unblock = self.unblock.clone();
         Box::pin(async move { unblock.unblock(move || work(&inner)).await })
+    }
+
+    fn run_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'_, T> {
+        Box::pin(async move {
+            let turn = self.logins.acquire_arc().await;
+            self.run(move |inner| {
+                // The turn ends with the work, which goes on when the client has left.
+                let _turn = turn;
+                work(inner)
+            })
+            .await
+        })
     }
 
     fn wrap<H>(&self, handle: H) -> Box<Offloaded<H, U>>
@@ -140,15 +153,11 @@ impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
 /// their turn without a thread.
 impl<A: BlockingAuthenticator + ?Sized, U: Unblock> Authenticator for Offload<A, U> {
     fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>> {
-        Box::pin(async move {
-            let turn = self.logins.acquire_arc().await;
-            self.run(move |inner| {
-                // The turn ends with the work, which goes on when the client has left.
-                let _turn = turn;
-                inner.authenticate(&attempt)
-            })
-            .await
-        })
+        self.run_in_turn(move |inner| inner.authenticate(&attempt))
+    }
+
+    fn authenticate_certificate(&self, login: CertificateLogin) -> BoxFuture<'_, Result<Account, AuthError>> {
+        self.run_in_turn(move |inner| inner.authenticate_certificate(&login))
     }
 }
 

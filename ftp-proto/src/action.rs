@@ -130,14 +130,32 @@ pub(crate) mod sealed {
     }
 }
 
-/// Ask whether this user with this password may log in (RFC 959 §4.1.1, USER and PASS). On success the driver keeps
-/// the account, under the ticket's id, until it is told to release it.
+/// Ask whether this user may log in (RFC 959 §4.1.1, USER and PASS). On success the driver keeps the account, under
+/// the ticket's id, until it is told to release it.
 #[derive(Debug)]
 pub struct Authenticate {
     /// The name that USER gave.
     pub user: UserName,
-    /// The argument of PASS.
-    pub password: Secret,
+    /// What there is to judge by.
+    pub proof: Proof,
+}
+
+/// What a client has shown to be who it says.
+#[derive(Debug)]
+pub enum Proof {
+    /// The argument of PASS. Where the client presented a certificate, that may be judged together with it.
+    Password(Secret),
+    /// The certificate of the control connection's TLS handshake, alone: only USER has come (RFC 2228 §5, reply 232).
+    /// A refusal is no wrong login; the client is asked for its password as everybody is.
+    Certificate,
+}
+
+impl Proof {
+    /// Whether it is this password.
+    #[must_use]
+    pub fn is_password(&self, password: &[u8]) -> bool {
+        matches!(self, Self::Password(given) if given.equals(password))
+    }
 }
 
 /// What a session needs to know of an account.
@@ -145,7 +163,7 @@ pub struct Authenticate {
 pub struct Login {
     /// The working directory to start in.
     pub directory: VirtualPath,
-    /// The text of the 230 reply; line breaks make it a multi-line reply.
+    /// The text of the 230 or 232 reply; line breaks make it a multi-line reply.
     pub message: String,
     /// The text of the 221 reply.
     pub farewell: String,
@@ -432,6 +450,14 @@ pub enum Channel {
     Data(ActionId),
 }
 
+/// The handshake is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Secured {
+    /// Whether the client presented a certificate that was found valid. On the control connection, USER then asks
+    /// whether that alone will do ([`Proof::Certificate`]).
+    pub client_certificate: bool,
+}
+
 /// Why there is no TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -445,7 +471,7 @@ pub enum TlsError {
 }
 
 impl Request for StartTls {
-    type Outcome = Result<(), TlsError>;
+    type Outcome = Result<Secured, TlsError>;
 
     fn cancelled() -> Self::Outcome {
         Err(TlsError::Cancelled)

@@ -7,6 +7,7 @@
 //! | Active | Passive | Active, anew | Connecting | - | - | Idle |
 //! | Connecting | - | - | - | Open, or Securing | Idle (425) | Idle |
 //! | Securing | Passive | Active | waits | - | session ends | Idle |
+//! | Refused | Passive | Active | refused (522), Idle | - | - | Idle |
 //! | Open | Passive | Active | Moving | - | session ends | Idle |
 //! | Moving | - | - | - | - | session ends | Idle |
 //!
@@ -42,6 +43,8 @@ pub(crate) enum DataChannel {
     Connecting { connect: ActionId },
     /// There is a connection, and a TLS handshake on it (RFC 4217 §9, PROT P).
     Securing { data: ActionId, tls: ActionId },
+    /// That handshake failed and the connection is closed. The transfer that it was for is told why, once it comes.
+    Refused { not_resumed: bool },
     /// There is a connection, and nothing on it yet.
     Open { data: ActionId },
     /// A transfer has the connection.
@@ -60,7 +63,7 @@ impl Session {
     pub(crate) fn reset_data(&mut self) {
         self.timers.stop(Timer::Connect);
         match mem::take(&mut self.data) {
-            DataChannel::Idle | DataChannel::Active { .. } => {}
+            DataChannel::Idle | DataChannel::Active { .. } | DataChannel::Refused { .. } => {}
             DataChannel::Passive { listener, accept } => {
                 self.cancel(accept);
                 self.release(Resource::Listener(listener));

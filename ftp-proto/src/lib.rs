@@ -38,8 +38,8 @@ mod transfer;
 
 pub use action::{
     Accept, Action, ActionId, Authenticate, Change, Channel, Connect, DataError, Listen, ListenError, Listening, Login,
-    LoginError, Open, OpenTarget, Opened, Output, Representation, Request, Resource, StartTls, Stat, StatPurpose,
-    Ticket, TlsError, Transfer, TransferError, TransferKind, Transferred,
+    LoginError, Open, OpenTarget, Opened, Output, Proof, Representation, Request, Resource, Secured, StartTls, Stat,
+    StatPurpose, Ticket, TlsError, Transfer, TransferError, TransferKind, Transferred,
 };
 pub use address::{HostPort, parse_extended_port, parse_port};
 pub use ascii::{AsciiDecoder, AsciiEncoder};

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use ftp_types::{UserName, VirtualPath};
 
-use crate::action::{self, ActionId, Authenticate, LoginError, Request, Resource, sealed};
+use crate::action::{self, Action, ActionId, Authenticate, LoginError, Proof, Request, Resource, sealed};
 use crate::event::{CloseReason, Event};
 use crate::reply::Reply;
 use crate::session::{Held, Session};
@@ -26,8 +26,8 @@ enum State {
     Out,
     /// USER has named somebody.
     Named(UserName),
-    /// PASS was right.
-    In { user: UserName, account: ActionId, farewell: String },
+    /// PASS was right, or the client's certificate was.
+    In { user: UserName, account: ActionId, farewell: String, by_certificate: bool },
 }
 
 impl Login {
@@ -46,8 +46,9 @@ impl Login {
         }
     }
 
-    pub(crate) fn name(&mut self, user: UserName) {
-        self.state = State::Named(user);
+    /// Whether the client's certificate alone made the login, so that no password was asked for.
+    pub(crate) fn is_by_certificate(&self) -> bool {
+        matches!(self.state, State::In { by_certificate: true, .. })
     }
 
     /// Takes the name that USER gave, for PASS to judge.
@@ -63,6 +64,21 @@ impl Login {
 }
 
 impl Session {
+    /// USER has named somebody. If the client presented a certificate, that may be all that is needed.
+    pub(crate) fn name_user(&mut self, user: UserName) {
+        if self.security.has_client_certificate() {
+            self.start_pending(Authenticate { user, proof: Proof::Certificate }, Action::Authenticate);
+        } else {
+            self.ask_for_password(user);
+        }
+    }
+
+    /// The answer is the same whoever it is, so that nobody learns which names exist (RFC 2577 §6).
+    fn ask_for_password(&mut self, user: UserName) {
+        self.login.state = State::Named(user);
+        self.reply(Reply::new(331, "Username ok, send password."));
+    }
+
     /// Forgets the user and all that belongs to them; a transfer that runs goes on under its old rights.
     pub(crate) fn log_out(&mut self) {
         let State::In { user, account, .. } = core::mem::take(&mut self.login.state) else { return };
@@ -83,12 +99,12 @@ impl Session {
         self.utf8 = self.config.codec.is_none();
     }
 
-    fn logged_in(&mut self, user: UserName, account: ActionId, login: action::Login) {
+    fn logged_in(&mut self, user: UserName, account: ActionId, login: action::Login, by_certificate: bool) {
         self.timers.stop(Timer::Login);
         self.cwd = login.directory;
-        self.reply(Reply::message(230, &login.message));
+        self.reply(Reply::message(if by_certificate { 232 } else { 230 }, &login.message));
         self.notify(Event::LoggedIn(user.clone()));
-        self.login.state = State::In { user, account, farewell: login.farewell };
+        self.login.state = State::In { user, account, farewell: login.farewell, by_certificate };
     }
 
     fn login_refused(&mut self, user: UserName) {
@@ -119,8 +135,10 @@ impl sealed::Sealed for Authenticate {
             }
             return;
         }
+        let by_certificate = matches!(self.proof, Proof::Certificate);
         match outcome {
-            Ok(login) => session.logged_in(self.user, id, login),
+            Ok(login) => session.logged_in(self.user, id, login, by_certificate),
+            Err(_) if by_certificate => session.ask_for_password(self.user),
             Err(LoginError::Rejected) => session.login_refused(self.user),
             Err(LoginError::Unavailable | LoginError::Cancelled) => {
                 session.reply(Reply::new(530, "Login is not possible now, try again later."));

@@ -3,7 +3,7 @@
 //! Nothing that was sent in clear may have a meaning under TLS: AUTH is answered by 234 only when not a byte has come
 //! behind it, and login and parameters begin anew after the handshake.
 
-use crate::action::{Action, ActionId, Channel, Request, Resource, StartTls, TlsError, sealed};
+use crate::action::{Action, ActionId, Channel, Request, Resource, Secured, StartTls, TlsError, sealed};
 use crate::data::DataChannel;
 use crate::event::{CloseReason, Event};
 use crate::reply::Reply;
@@ -14,6 +14,7 @@ use crate::timer::Timer;
 #[derive(Debug, Default)]
 pub(crate) struct Security {
     control: Control,
+    client_certificate: bool,
     buffer_size: bool,
     protect_data: bool,
 }
@@ -40,6 +41,11 @@ impl Security {
 
     pub(crate) fn was_asked(&self) -> bool {
         self.control == Control::Asked
+    }
+
+    /// Whether the client presented a certificate on the control connection.
+    pub(crate) fn has_client_certificate(&self) -> bool {
+        self.client_certificate
     }
 
     pub(crate) fn agree_on_buffer_size(&mut self) {
@@ -99,15 +105,15 @@ impl Session {
         self.config.tls.is_some_and(|tls| tls.data_required) && !self.security.protect_data
     }
 
-    fn control_secured(&mut self) {
+    fn control_secured(&mut self, Secured { client_certificate }: Secured) {
         self.timers.stop(Timer::Tls);
         self.forget_clear_text();
-        self.security = Security { control: Control::Secured, ..Security::default() };
+        self.security = Security { control: Control::Secured, client_certificate, ..Security::default() };
         self.notify(Event::Secured);
         self.greet();
     }
 
-    fn data_secured(&mut self, tls: ActionId, data: ActionId, outcome: Result<(), TlsError>) {
+    fn data_secured(&mut self, tls: ActionId, data: ActionId, outcome: Result<Secured, TlsError>) {
         let expected = self.data == DataChannel::Securing { data, tls };
         if self.was_cancelled(tls) || !expected {
             if outcome.is_ok() {
@@ -117,16 +123,26 @@ impl Session {
         }
         self.timers.stop(Timer::Stall);
         match outcome {
-            Ok(()) => self.data_ready(data),
+            Ok(Secured { .. }) => self.data_ready(data),
             Err(error) => {
-                self.data = DataChannel::Idle;
-                self.data_failed(match error {
-                    TlsError::NotResumed => Reply::new(522, "The data connection must resume the TLS session."),
-                    _ => Reply::new(522, "TLS handshake of the data connection failed."),
-                });
+                let not_resumed = error == TlsError::NotResumed;
+                self.data = DataChannel::Refused { not_resumed };
+                self.data_failed(refusal(not_resumed));
             }
         }
     }
+}
+
+/// The reply to a transfer whose data connection did not come under TLS.
+pub(crate) fn refusal(not_resumed: bool) -> Reply {
+    Reply::new(
+        522,
+        if not_resumed {
+            "The data connection must resume the TLS session."
+        } else {
+            "TLS handshake of the data connection failed."
+        },
+    )
 }
 
 impl sealed::Sealed for StartTls {
@@ -135,7 +151,7 @@ impl sealed::Sealed for StartTls {
             Channel::Data(data) => session.data_secured(id, data, outcome),
             Channel::Control if session.was_cancelled(id) || !session.is_pending(id) => {}
             Channel::Control => match outcome {
-                Ok(()) => session.control_secured(),
+                Ok(secured) => session.control_secured(secured),
                 Err(_) => session.close(CloseReason::TlsFailed),
             },
         }

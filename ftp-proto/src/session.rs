@@ -63,7 +63,7 @@ use crate::{Facts, Instant, Representation};
 ///             Output::Send(reply) => reply.write_to(&mut wire),
 ///             Output::Start(Action::Authenticate(ticket)) => {
 ///                 assert_eq!(ticket.request().user.as_str(), "alice");
-///                 assert!(ticket.request().password.equals(b"secret"));
+///                 assert!(ticket.request().proof.is_password(b"secret"));
 ///                 session.complete(ticket, Ok(Login::default()), now);
 ///             }
 ///             _ => {}

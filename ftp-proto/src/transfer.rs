@@ -24,6 +24,7 @@ use crate::data::DataChannel;
 use crate::event::{CloseReason, Direction, Event, Incomplete, TransferReport};
 use crate::listing::ListStyle;
 use crate::reply::{self, Reply};
+use crate::security::refusal;
 use crate::session::Session;
 use crate::timer::Timer;
 
@@ -119,7 +120,8 @@ impl Session {
         if !job.over_control && self.lacks_data_tls() {
             return self.reply(Reply::new(521, "TLS is required on data connections, send PROT P."));
         }
-        let only_check = !job.over_control && self.data == DataChannel::Idle;
+        let nothing = matches!(self.data, DataChannel::Idle | DataChannel::Refused { .. });
+        let only_check = !job.over_control && nothing;
         let open = self.start(Open { target: job.target.clone(), only_check }, Action::Open);
         self.transfer = Some(Running { job, phase: Phase::Opening(open), user, announced: None, bytes: 0 });
         self.arm(Timer::Stall, self.config.stall_timeout);
@@ -250,13 +252,19 @@ impl Session {
                 self.timers.stop(Timer::Stall);
                 self.connect(address);
             }
+            DataChannel::Refused { not_resumed } => self.nothing_to_announce(refusal(not_resumed)),
             DataChannel::Idle | DataChannel::Connecting { .. } | DataChannel::Moving => {
-                if let Some(running) = &mut self.transfer {
-                    running.announced = None;
-                }
-                self.data_failed(Reply::new(425, "Data connection was lost, use PASV or PORT again."));
+                self.nothing_to_announce(Reply::new(425, "Data connection was lost, use PASV or PORT again."));
             }
         }
+    }
+
+    /// The data connection was lost while the file was opened.
+    fn nothing_to_announce(&mut self, reply: Reply) {
+        if let Some(running) = &mut self.transfer {
+            running.announced = None;
+        }
+        self.data_failed(reply);
     }
 
     /// The text of 150 or 125. STOU has its own (RFC 1123 §4.1.2.9), and nothing else may be in it.
@@ -355,8 +363,11 @@ impl sealed::Sealed for Open {
         }
         match outcome {
             Ok(_) if self.only_check => {
-                let failed = Incomplete::Failed(TransferError::ConnectionLost);
-                session.end_transfer(Err(failed), Some(Reply::new(425, "Use PASV or PORT first.")));
+                let reply = match session.data {
+                    DataChannel::Refused { not_resumed } => refusal(not_resumed),
+                    _ => Reply::new(425, "Use PASV or PORT first."),
+                };
+                session.end_transfer(Err(Incomplete::Failed(TransferError::ConnectionLost)), Some(reply));
             }
             Ok(opened) => session.opened(id, &opened),
             Err(error) => session.open_failed(error),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ftp_proto::{
-    Action, Config, DataError, Instant, ListenError, LoginError, Request, Session, Shutdown, Ticket, TlsError,
+    Action, Config, DataError, Instant, ListenError, LoginError, Request, Secured, Session, Shutdown, Ticket, TlsError,
     TransferError, Transferred,
 };
 use ftp_types::FsError;
@@ -169,7 +169,7 @@ impl Driver {
             }
             Action::Accept(ticket) => self.answer(ticket, Ok(())),
             Action::Connect(ticket) => self.answer(ticket, Ok(())),
-            Action::StartTls(ticket) => self.answer(ticket, Ok(())),
+            Action::StartTls(ticket) => self.answer(ticket, Ok(Secured::default())),
             Action::Transfer(ticket) => self.answer(ticket, Transferred { bytes: 5, end: Ok(()) }),
         }
     }

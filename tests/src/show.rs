@@ -1,6 +1,6 @@
 //! Outputs as text, for transcripts and messages.
 
-use ftp_proto::{Action, Change, Channel, Open, OpenTarget, Output, Stat, Transfer};
+use ftp_proto::{Action, Change, Channel, Open, OpenTarget, Output, Proof, Stat, Transfer};
 use ftp_types::Secret;
 
 /// One line for an action: its name, and what it is about.
@@ -9,8 +9,11 @@ pub fn describe(action: &Action) -> String {
     match action {
         Action::Authenticate(ticket) => {
             let request = ticket.request();
-            let separator = if request.password.is_empty() { "" } else { " " };
-            format!("Authenticate {}{separator}{}", request.user, exposed(&request.password))
+            match &request.proof {
+                Proof::Password(password) if password.is_empty() => format!("Authenticate {}", request.user),
+                Proof::Password(password) => format!("Authenticate {} {}", request.user, exposed(password)),
+                Proof::Certificate => format!("Authenticate {} by certificate", request.user),
+            }
         }
         Action::Stat(ticket) => {
             let Stat { path, purpose } = ticket.request();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ftp_proto::{
-    Authenticate, Change, Listen, ListenError, Listening, Login, LoginError, Open, OpenTarget, Opened, Stat,
+    Authenticate, Change, Listen, ListenError, Listening, Login, LoginError, Open, OpenTarget, Opened, Proof, Stat,
 };
 use ftp_types::{FileKind, FsError, Metadata, Permissions, UnixTime, VirtualPath, WriteMode};
 
@@ -52,8 +52,10 @@ impl World {
     /// # Errors
     /// The login is wrong.
     pub fn authenticate(&self, request: &Authenticate) -> Result<Login, LoginError> {
-        let right = |password: &[u8]| request.password.equals(password);
+        let right = |password: &[u8]| request.proof.is_password(password);
         match request.user.as_str() {
+            "carol" if matches!(request.proof, Proof::Certificate) => Ok(Login::default()),
+            _ if matches!(request.proof, Proof::Certificate) => Err(LoginError::Rejected),
             "alice" if right(b"secret") => Ok(Login::default()),
             "bob" if right(b"hunter2") => Ok(Login {
                 directory: VirtualPath::try_from("/home").expect("a path"),

@@ -2,11 +2,11 @@
 //!
 //! - for files: `file LENGTH`, `directory`, or the name of an `FsError`;
 //! - for logins: `Rejected`, `Unavailable`; for listeners: `NoFreePort`, `Failed`; for connections: `Refused`;
-//! - for TLS: `Handshake`, `NotResumed`;
+//! - for TLS: `certificate`: the client has presented one; `Handshake`, `NotResumed`;
 //! - for transfers: `BYTES bytes`, with behind it, when not all went well, `lost`, or the name of an `FsError`.
 
 use ferry_tests::Driver;
-use ftp_proto::{Action, DataError, ListenError, LoginError, TlsError, TransferError, Transferred};
+use ftp_proto::{Action, DataError, ListenError, LoginError, Secured, TlsError, TransferError, Transferred};
 use ftp_types::{FileKind, FsError, Metadata};
 
 /// Answers the action; `None` when the words mean nothing for it.
@@ -22,6 +22,7 @@ pub(crate) fn answer(driver: &mut Driver, action: Action, words: &str) -> Option
         (words, Action::Accept(ticket)) => driver.answer(ticket, Err(data_error(words)?)),
         (words, Action::Connect(ticket)) => driver.answer(ticket, Err(data_error(words)?)),
         (words, Action::Transfer(ticket)) => driver.answer(ticket, transferred(words)?),
+        ("certificate", Action::StartTls(ticket)) => driver.answer(ticket, Ok(Secured { client_certificate: true })),
         (words, Action::StartTls(ticket)) => driver.answer(ticket, Err(tls_error(words)?)),
     }
     Some(())

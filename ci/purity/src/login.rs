@@ -40,7 +40,7 @@ fn drain(session: &mut Session, wire: &mut Vec<u8>, closed: &mut Option<CloseRea
             Output::Send(reply) => reply.write_to(wire),
             Output::Start(Action::Authenticate(ticket)) => {
                 let request = ticket.request();
-                let right = request.user.as_str() == "alice" && request.password.equals(b"secret");
+                let right = request.user.as_str() == "alice" && request.proof.is_password(b"secret");
                 let outcome = if right { Ok(Login::default()) } else { Err(LoginError::Rejected) };
                 session.complete(ticket, outcome, now);
             }

@@ -1,6 +1,7 @@
 //! Sessions over real sockets of the loopback interface, the same on tokio and on smol.
 
 mod abort;
+mod certificates;
 mod client;
 mod confidential;
 mod connections;

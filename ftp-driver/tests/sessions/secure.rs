@@ -147,6 +147,19 @@ impl SecureClient {
         bytes
     }
 
+    /// A download whose data connection is refused under TLS: nothing of the file comes.
+    pub(crate) fn expect_refused(&mut self, command: &str) {
+        let socket = self.client.passive();
+        self.client.begin(command);
+        // In TLS 1.3 the client is done before the server has judged it.
+        if let Ok(mut data) = secure(socket, &self.config) {
+            let mut bytes = Vec::new();
+            let _ = data.read_to_end(&mut bytes);
+            assert_eq!(bytes, b"");
+        }
+        self.client.expect(522);
+    }
+
     /// A listing over a data connection that does not resume what the server requires.
     pub(crate) fn expect_not_resumed(&mut self) {
         let socket = self.client.passive();

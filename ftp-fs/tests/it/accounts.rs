@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::common::{Inline, path, put, rule, user};
 use ftp_fs::{
-    Account, AuthError, Authenticator, BlockingAuthenticator, Credential, InvalidHash, Lockout, LockoutPolicy,
-    LoginAttempt, MemoryFs, NewUser, Offload, Storage, UserError, VirtualUsers, Warning, hash_password,
+    Account, AuthError, Authenticator, BlockingAuthenticator, CertificateLogin, ClientCertificate, Credential,
+    InvalidHash, Lockout, LockoutPolicy, LoginAttempt, MemoryFs, NewUser, Offload, Storage, UserError, VirtualUsers,
+    Warning, hash_password,
 };
 use ftp_types::{Permissions, Right, Secret};
 use futures_lite::future::block_on;
@@ -24,7 +25,7 @@ fn plain(password: &str) -> Credential {
 fn attempt(name: &str, password: &str) -> LoginAttempt {
     let peer: SocketAddr = "192.0.2.1:1025".parse().unwrap();
     let local = "192.0.2.2:21".parse().unwrap();
-    LoginAttempt { user: user(name), password: Secret::from(password), peer, local, secure: false }
+    LoginAttempt { user: user(name), password: Secret::from(password), peer, local, secure: false, certificate: None }
 }
 
 fn login(users: &impl BlockingAuthenticator, name: &str, password: &str) -> Result<Account, AuthError> {
@@ -237,4 +238,92 @@ fn a_blocking_authenticator_is_an_async_one_through_offload() {
     let users: Arc<dyn Authenticator> = Arc::new(Offload::new(inner, Inline));
     assert!(block_on(users.authenticate(attempt("alice", "x"))).is_ok());
     assert!(rejected(block_on(users.authenticate(attempt("alice", "y")))));
+}
+
+/// A certificate of this name.
+fn certificate(name: &str) -> ClientCertificate {
+    ClientCertificate::new(name.as_bytes())
+}
+
+fn login_with(
+    users: &impl BlockingAuthenticator,
+    name: &str,
+    password: &str,
+    shown: &str,
+) -> Result<Account, AuthError> {
+    users.authenticate(&LoginAttempt { certificate: Some(certificate(shown)), secure: true, ..attempt(name, password) })
+}
+
+fn login_by(users: &impl BlockingAuthenticator, name: &str, shown: &str) -> Result<Account, AuthError> {
+    let LoginAttempt { user, peer, local, .. } = attempt(name, "");
+    users.authenticate_certificate(&CertificateLogin { user, certificate: certificate(shown), peer, local })
+}
+
+#[test]
+fn certificates_alone_beside_a_password_or_in_place_of_one() {
+    let users = VirtualUsers::new();
+    let add = |name, credential, required, certificates: &[&str]| {
+        let new = NewUser::new(user(name), credential, memory()).require_certificate(required);
+        let fingerprints = certificates.iter().map(|name| certificate(name).fingerprint());
+        users.add(fingerprints.fold(new, NewUser::certificate)).unwrap();
+    };
+    add("either", plain("secret"), false, &["one", "two"]);
+    add("both", plain("secret"), true, &["one", "two"]);
+    add("keyless", Credential::None, false, &["one"]);
+    add("plain", plain("secret"), false, &[]);
+    add("nobody", plain("secret"), true, &[]);
+    add("anonymous", Credential::Any, true, &["one"]);
+    // Who, and whether in by a certificate alone, by one and a password, by a password alone.
+    for (name, alone, with_password, password) in [
+        ("either", true, true, true),
+        ("both", false, true, false),
+        ("keyless", true, false, false),
+        ("plain", false, true, true),
+        ("nobody", false, false, false),
+        ("anonymous", false, true, false),
+        ("unknown", false, false, false),
+    ] {
+        assert_eq!(login_by(&users, name, "one").is_ok(), alone, "{name} alone");
+        assert_eq!(login_with(&users, name, "secret", "one").is_ok(), with_password, "{name} with password");
+        assert_eq!(login(&users, name, "secret").is_ok(), password, "{name} by password");
+        assert!(rejected(login_by(&users, name, "three")), "{name} by another's");
+        assert_eq!(login_with(&users, name, "secret", "three").is_ok(), password, "{name} with another's");
+    }
+    assert!(login_by(&users, "either", "two").is_ok() && login_with(&users, "both", "secret", "two").is_ok());
+    assert!(rejected(login_with(&users, "either", "wrong", "one")));
+    assert!(rejected(login_with(&users, "both", "wrong", "one")));
+    // An override takes nothing away.
+    users.override_permissions(&user("either"), rule("/", "elr", false)).unwrap_err();
+    assert_eq!(login_by(&users, "either", "one").unwrap().user, user("either"));
+}
+
+#[test]
+fn everything_around_an_authenticator_hands_certificates_on() {
+    let users = VirtualUsers::new();
+    let carol = NewUser::new(user("carol"), Credential::None, memory());
+    users.add(carol.certificate(certificate("one").fingerprint())).unwrap();
+    let policy = LockoutPolicy { failures: 1, ..LockoutPolicy::default() };
+    let users = Arc::new(Lockout::new(users, policy));
+    // A certificate that will not do counts for nothing, and a locked door is none for one that will.
+    for _ in 0..3 {
+        assert!(rejected(login_by(&users, "carol", "two")));
+    }
+    assert!(login_by(&users, "carol", "one").is_ok());
+    assert!(rejected(login(&users, "carol", "guess")));
+    let LoginAttempt { user, peer, local, .. } = attempt("carol", "");
+    let login = CertificateLogin { user, certificate: certificate("one"), peer, local };
+    let offload = Offload::new(users, Inline);
+    assert!(block_on(offload.authenticate_certificate(login)).is_ok());
+}
+
+#[test]
+fn an_authenticator_that_says_nothing_of_certificates_takes_none() {
+    struct Welcome;
+    impl BlockingAuthenticator for Welcome {
+        fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
+            Ok(Account::new(attempt.user.clone(), memory(), Permissions::READ))
+        }
+    }
+    assert!(rejected(login_by(&Welcome, "alice", "one")));
+    assert!(login_with(&Welcome, "alice", "", "one").is_ok());
 }

@@ -100,7 +100,8 @@ fn clients_that_leave_while_their_login_is_judged_take_no_more_threads_than_thos
     let begin_and_leave = || {
         let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
         let (user, password) = (user("alice"), Secret::from("guess"));
-        let mut login = users.authenticate(LoginAttempt { user, password, peer, local, secure: false });
+        let mut login =
+            users.authenticate(LoginAttempt { user, password, peer, local, secure: false, certificate: None });
         assert!(login.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     };
     (0..10_000).for_each(|_| begin_and_leave());

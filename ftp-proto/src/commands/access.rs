@@ -2,13 +2,13 @@
 
 use ftp_types::{Secret, UserName};
 
-use crate::action::{Action, Authenticate};
+use crate::action::{Action, Authenticate, Proof};
 use crate::event::CloseReason;
 use crate::reply::Reply;
 use crate::session::{Input, Session};
 
-/// USER. The answer is 331 whoever it is, so that nobody learns which names exist (RFC 2577 §6). A user who was logged
-/// in no longer is.
+/// USER. The answer is 331, unless the client's certificate logs it in at once: then 232 (RFC 2228 §5). A user who was
+/// logged in no longer is.
 pub(crate) fn user(session: &mut Session, input: Input<'_>) {
     if session.lacks_control_tls() {
         return;
@@ -16,26 +16,27 @@ pub(crate) fn user(session: &mut Session, input: Input<'_>) {
     session.log_out();
     let decoded = session.codec().map(|codec| codec.decode(input.argument));
     match UserName::parse(decoded.as_deref().unwrap_or(input.argument)) {
-        Ok(name) => {
-            session.login.name(name);
-            session.reply(Reply::new(331, "Username ok, send password."));
-        }
+        Ok(name) => session.name_user(name),
         Err(_) => session.reply(Reply::new(501, "Not a user name.")),
     }
 }
 
-/// PASS. An empty password is one, as anonymous users send it.
+/// PASS. An empty password is one, as anonymous users send it. Clients that send it without a look at 232 are told that
+/// all is well, whatever it was.
 pub(crate) fn pass(session: &mut Session, input: Input<'_>) {
     if session.lacks_control_tls() {
         return;
+    }
+    if session.login.is_by_certificate() {
+        return session.reply(Reply::new(230, "Logged in already, no password needed."));
     }
     if session.user().is_some() {
         return session.reply(Reply::new(503, "Already logged in."));
     }
     match session.login.take_name() {
         Some(user) => {
-            let password = Secret::new(input.argument);
-            session.start_pending(Authenticate { user, password }, Action::Authenticate);
+            let proof = Proof::Password(Secret::new(input.argument));
+            session.start_pending(Authenticate { user, proof }, Action::Authenticate);
         }
         None => session.reply(Reply::new(503, "Send USER first.")),
     }

@@ -52,7 +52,7 @@ pub(crate) fn stat(session: &mut Session, input: Input<'_>) {
     lines.push(format!("Type: {representation}; structure: file; mode: stream").into_bytes());
     lines.push(match (&session.transfer, session.data) {
         (Some(transfer), _) => format!("Transfer runs, {} bytes so far", transfer.bytes()).into_bytes(),
-        (None, DataChannel::Idle) => Vec::from(&b"No data connection"[..]),
+        (None, DataChannel::Idle | DataChannel::Refused { .. }) => Vec::from(&b"No data connection"[..]),
         (None, _) => Vec::from(&b"Data connection is arranged"[..]),
     });
     session.reply(Reply::lines(211, "Status:", lines, "End."));
