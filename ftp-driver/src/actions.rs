@@ -264,8 +264,8 @@ async fn move_bytes<R: Runtime>(
     sendfile: bool,
 ) -> Result<(), TransferError> {
     match (handle, kind, formatter) {
-        (OpenHandle::Reader(reader), TransferKind::Send(representation), _) => {
-            pump::download(wire, reader, representation, sendfile).await
+        (OpenHandle::Reader(reader, extent), TransferKind::Send(representation), _) => {
+            pump::download(wire, reader, extent, representation, sendfile).await
         }
         (OpenHandle::Writer(writer), TransferKind::Receive(representation), _) => {
             pump::upload(wire, writer, representation).await
@@ -280,7 +280,7 @@ async fn move_bytes<R: Runtime>(
 fn purpose(handle: &OpenHandle) -> Purpose {
     match handle {
         OpenHandle::Writer(_) => Purpose::ClientWrites,
-        OpenHandle::Reader(_) | OpenHandle::Listing(_) => Purpose::ClientReads,
+        OpenHandle::Reader(..) | OpenHandle::Listing(_) => Purpose::ClientReads,
     }
 }
 

@@ -43,8 +43,18 @@ pub(crate) struct OpenFile {
     pub(crate) limits: SpeedLimits,
 }
 
+/// The part of a file that a download is about, as the file was when it was opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// Where it begins.
+    pub(crate) offset: u64,
+    /// The length of the whole file.
+    pub(crate) len: u64,
+}
+
 pub(crate) enum OpenHandle {
-    Reader(Box<dyn Reader>),
+    /// A file, and how much of it is to be read, as far as that is known.
+    Reader(Box<dyn Reader>, Option<Extent>),
     Writer(Box<dyn Writer>),
     Listing(Box<dyn Listing>),
 }

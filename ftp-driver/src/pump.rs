@@ -4,7 +4,10 @@
 
 use ftp_fs::{Reader, Writer};
 use ftp_proto::{AsciiDecoder, AsciiEncoder, Representation, TransferError};
+use ftp_types::FsError;
+use tracing::debug;
 
+use crate::holdings::Extent;
 use crate::io::{both, yield_now};
 use crate::runtime::Runtime;
 use crate::wire::Wire;
@@ -13,7 +16,8 @@ use crate::zero_copy;
 /// How much is read or written at a time. A transfer has two such buffers while it runs, and a third in ASCII.
 const CHUNK: usize = 128 * 1024;
 
-/// Sends the file, from where the reader stands to its end.
+/// Sends the file, from where the reader stands to its end. `extent` is how much that was when the file was
+/// opened: one that was cut since is not whole, and the client hears of it.
 ///
 /// What the client sends meanwhile is not read: it stays in its system once ours has had enough. That it has closed
 /// its sending direction ends nothing; a reset does.
@@ -23,6 +27,7 @@ const CHUNK: usize = 128 * 1024;
 pub(crate) async fn download<R: Runtime>(
     wire: &mut Wire<R>,
     mut reader: Box<dyn Reader>,
+    extent: Option<Extent>,
     representation: Representation,
     zero_copy: bool,
 ) -> Result<(), TransferError> {
@@ -30,11 +35,16 @@ pub(crate) async fn download<R: Runtime>(
     let file = if zero_copy && image && !wire.is_limited() { zero_copy::file_of(&*reader) } else { None };
     let sent = match file {
         Some(file) => zero_copy::send(wire, file).await?,
-        None => false,
+        None => None,
     };
-    if !sent {
-        let encoder = (!image).then(AsciiEncoder::new);
-        copy_out(wire, &mut *reader, encoder).await?;
+    let sent = match sent {
+        Some(sent) => sent,
+        None => copy_out(wire, &mut *reader, (!image).then(AsciiEncoder::new)).await?,
+    };
+    if let Some(Extent { offset, len }) = extent
+        && offset + sent < len
+    {
+        check_not_cut(&mut *reader, len).await?;
     }
     wire.finish().await
 }
@@ -56,14 +66,27 @@ pub(crate) async fn upload<R: Runtime>(
     Ok(())
 }
 
+/// Less came than the file had when it was opened: asks whether it has less now, since there are files that never have
+/// as much as they say.
+async fn check_not_cut(reader: &mut dyn Reader, len: u64) -> Result<(), TransferError> {
+    let now = reader.metadata().await.map_err(TransferError::Storage)?.len;
+    if now >= len {
+        return Ok(());
+    }
+    debug!(len, now, "the file was cut while it was sent");
+    Err(TransferError::Storage(FsError::Io))
+}
+
+/// Returns how many bytes of the file went.
 async fn copy_out<R: Runtime>(
     wire: &mut Wire<R>,
     reader: &mut dyn Reader,
     mut encoder: Option<AsciiEncoder>,
-) -> Result<(), TransferError> {
+) -> Result<u64, TransferError> {
     let (mut encoded, spare) = (Vec::new(), vec![0; CHUNK]);
     let (mut chunk, count) = reader.read(vec![0; CHUNK]).await;
     let mut count = count.map_err(TransferError::Storage)?;
+    let mut total = 0;
     let mut spare = Some(spare);
     while count > 0 {
         let bytes = match &mut encoder {
@@ -77,11 +100,12 @@ async fn copy_out<R: Runtime>(
         let buffer = spare.take().unwrap_or_default();
         let ((next, next_count), sent) = both(reader.read(buffer), wire.send(bytes)).await;
         sent?;
+        total += count as u64;
         count = next_count.map_err(TransferError::Storage)?;
         spare = Some(std::mem::replace(&mut chunk, next));
         yield_now().await;
     }
-    Ok(())
+    Ok(total)
 }
 
 async fn copy_in<R: Runtime>(

@@ -4,7 +4,7 @@ use ftp_fs::{ListTarget, UniqueFile, UserView};
 use ftp_proto::{Change, OpenTarget, Opened, Stat, StatPurpose};
 use ftp_types::{FileKind, FsError, Metadata, WriteMode};
 
-use crate::holdings::OpenHandle;
+use crate::holdings::{Extent, OpenHandle};
 
 /// Looks at a file or directory, with the right that the purpose takes.
 pub(crate) async fn stat(view: &UserView, Stat { path, purpose }: Stat) -> Result<Metadata, FsError> {
@@ -48,8 +48,9 @@ pub(crate) async fn open(view: &UserView, target: OpenTarget) -> Result<(OpenHan
     match target {
         OpenTarget::Read { path, offset } => {
             let mut reader = view.open(&path, offset).await?;
-            let len = reader.metadata().await.ok().map(|metadata| metadata.len.saturating_sub(offset));
-            Ok((OpenHandle::Reader(reader), Opened { len, name: None }))
+            let extent = reader.metadata().await.ok().map(|metadata| Extent { offset, len: metadata.len });
+            let len = extent.map(|Extent { offset, len }| len.saturating_sub(offset));
+            Ok((OpenHandle::Reader(reader, extent), Opened { len, name: None }))
         }
         OpenTarget::Write { path, mode } => {
             Ok((OpenHandle::Writer(view.create(&path, mode).await?), Opened::default()))

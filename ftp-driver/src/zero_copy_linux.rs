@@ -48,15 +48,16 @@ pub(crate) fn file_of(reader: &dyn Reader) -> Option<Source> {
     Some(Source { file: Arc::new(file.try_clone().ok()?), start })
 }
 
-/// Sends the file to its end. `false`: that is not possible with this file or connection, and nothing was sent.
-pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<bool, TransferError> {
+/// Sends the file to its end, and tells how many bytes that were. `None`: that is not possible with this file or
+/// connection, and nothing was sent.
+pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<Option<u64>, TransferError> {
     let Source { file, start } = source;
     let mut offset = start;
     for turn in 1.. {
         match probe(&file, offset) {
             Probe::Warm => {}
             Probe::Cold => warm(&wire.runtime, &file, offset).await,
-            Probe::Unsupported if offset == start => return Ok(false),
+            Probe::Unsupported if offset == start => return Ok(None),
             Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
         }
         match send_window(wire, &file, offset).await {
@@ -65,14 +66,14 @@ pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Resu
                 wire.meter.add(count);
                 offset += count as u64;
             }
-            Err(error) if offset == start && is_unsupported(&error) => return Ok(false),
+            Err(error) if offset == start && is_unsupported(&error) => return Ok(None),
             Err(error) => return Err(failure(&error)),
         }
         if turn % WINDOWS_PER_TURN == 0 {
             yield_now().await;
         }
     }
-    Ok(true)
+    Ok(Some(offset - start))
 }
 
 fn probe(file: &File, offset: u64) -> Probe {

@@ -14,6 +14,6 @@ pub(crate) fn file_of(_: &dyn Reader) -> Option<Infallible> {
 }
 
 /// Never called.
-pub(crate) async fn send<R: Runtime>(_: &mut Wire<R>, file: Infallible) -> Result<bool, TransferError> {
+pub(crate) async fn send<R: Runtime>(_: &mut Wire<R>, file: Infallible) -> Result<Option<u64>, TransferError> {
     match file {}
 }

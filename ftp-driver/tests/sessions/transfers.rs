@@ -19,6 +19,7 @@ on_both! {
     a_speed_limit_holds_and_ends,
     an_upload_that_is_reset_is_not_complete,
     a_download_that_is_reset_is_not_complete,
+    a_file_that_is_cut_while_it_goes_is_not_complete,
     a_client_that_half_closes_still_gets_its_file,
     bytes_sent_at_a_download_do_no_harm,
     a_client_that_closes_after_the_reply_waits_once,
@@ -153,6 +154,25 @@ fn a_download_that_is_reset_is_not_complete(start: Start) {
     client.begin("RETR file");
     reset(data);
     client.expect_lost();
+}
+
+fn a_file_that_is_cut_while_it_goes_is_not_complete(start: Start) {
+    for use_sendfile in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Storage::blocking(LocalFs::open(directory.path()).unwrap());
+        let server = start(service(storage).use_sendfile(use_sendfile).build());
+        let mut client = server.logged_in();
+        let file = std::fs::File::create(directory.path().join("file")).unwrap();
+        // More than the buffers of both systems take, so that the end is not on its way before it is cut off.
+        file.set_len(64 << 20).unwrap();
+        let mut data = client.passive();
+        client.begin("RETR file");
+        data.read_exact(&mut [0; 100]).unwrap();
+        file.set_len(60 << 20).unwrap();
+        std::io::copy(&mut data, &mut std::io::sink()).unwrap();
+        client.expect(451);
+        assert_eq!(client.download("RETR file").len(), 60 << 20);
+    }
 }
 
 fn a_client_that_half_closes_still_gets_its_file(start: Start) {
