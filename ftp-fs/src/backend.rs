@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -100,6 +101,14 @@ pub trait BlockingBackend: Send + Sync + 'static {
     /// [`FsError::IsADirectory`], [`FsError::NotRegular`], [`FsError::Unsupported`] where there is no such time, and
     /// others.
     fn set_modified(&self, path: &VirtualPath, time: UnixTime) -> Result<(), FsError>;
+    /// The path of this machine at which the thing lies, or would lie: told to hooks and logs, never to clients, and
+    /// never used by Ferry itself. `None`, the default, for storage that is no file system of this machine.
+    ///
+    /// Nothing is looked up: it must not block.
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
 }
 
 /// An open file that is read in order.
@@ -136,6 +145,30 @@ pub trait BlockingWriter: Send {
     /// # Errors
     /// That of a write that failed before: what is not whole is never finished. And as [`FsError`] says.
     fn finish(self: Box<Self>) -> Result<Metadata, FsError>;
+    /// What a cut of the upload would leave at the path. Asked once, when the file has just been opened; must not
+    /// block.
+    fn remains(&self) -> Remains {
+        Remains::Unknown
+    }
+}
+
+/// What lies at the path of an upload that was cut. Who cleans up after clients deletes by it: only
+/// [`Partial`](Self::Partial) is worth nothing to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Remains {
+    /// The back end does not say.
+    #[default]
+    Unknown,
+    /// What was there before, untouched: the upload was written elsewhere, to take its place when whole.
+    Unchanged,
+    /// A file that was not there before, with what has arrived.
+    Partial,
+    /// The file that was there before, as it was up to where the upload began (APPE: its end; REST: the marker); what
+    /// has arrived lies behind that.
+    Extended,
+    /// The file that was there before, overwritten in place: from its first byte on the upload has destroyed it.
+    Overwritten,
 }
 
 /// An open directory.
@@ -178,6 +211,10 @@ pub trait Backend: Send + Sync + 'static {
     fn rename<'a>(&'a self, from: &'a VirtualPath, to: &'a VirtualPath) -> BoxFuture<'a, Result<(), FsError>>;
     fn set_mode<'a>(&'a self, path: &'a VirtualPath, mode: u32) -> BoxFuture<'a, Result<(), FsError>>;
     fn set_modified<'a>(&'a self, path: &'a VirtualPath, time: UnixTime) -> BoxFuture<'a, Result<(), FsError>>;
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
 }
 
 /// An open file that the driver reads in order.
@@ -199,6 +236,10 @@ pub trait Writer: Send {
     fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)>;
     /// Ends the upload, as for [`BlockingWriter::finish`].
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>>;
+    /// What a cut would leave, as for [`BlockingWriter::remains`].
+    fn remains(&self) -> Remains {
+        Remains::Unknown
+    }
 }
 
 /// An open directory that the driver reads batch by batch.

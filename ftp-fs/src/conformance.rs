@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use ftp_types::{FileKind, FsError, UnixTime, VirtualPath, WriteMode};
 
-use crate::{BlockingBackend, BlockingWriter, Follow};
+use crate::{BlockingBackend, BlockingWriter, Follow, Remains};
 
 /// One thing that a back end has to get right.
 #[derive(Clone, Copy)]
@@ -49,6 +49,7 @@ checks![
     the_root_stays,
     directories_come_and_go,
     an_upload_that_is_dropped_before_its_first_byte_changes_nothing,
+    a_cut_upload_leaves_what_its_writer_told,
     replacing_leaves_nothing_of_the_old_content,
     resuming_cuts_what_lies_behind,
     appending_makes_the_file_or_adds_to_it,
@@ -236,6 +237,37 @@ fn an_upload_that_is_dropped_before_its_first_byte_changes_nothing(fs: &dyn Bloc
         assert_eq!(get(fs, "/file"), b"old", "{mode:?}");
     }
     assert_eq!(names(fs, "/").len(), 1);
+}
+
+fn a_cut_upload_leaves_what_its_writer_told(fs: &dyn BlockingBackend) {
+    for (mode, may_extend) in [(WriteMode::Replace, false), (WriteMode::Append, true), (WriteMode::From(2), true)] {
+        put(fs, "/file", b"old content");
+        let remains = cut(fs.create(&path("/file"), mode).expect("the file can be opened"));
+        let kept = match mode {
+            WriteMode::From(_) => &b"ol"[..],
+            _ => b"old content",
+        };
+        match remains {
+            Remains::Unchanged => assert_eq!(get(fs, "/file"), b"old content", "{mode:?}"),
+            Remains::Extended => assert!(may_extend && get(fs, "/file").starts_with(kept), "{mode:?}"),
+            Remains::Partial => panic!("{mode:?}: the file was there before"),
+            Remains::Overwritten | Remains::Unknown => {}
+        }
+    }
+    let told = [Remains::Partial, Remains::Unknown];
+    let new = cut(fs.create(&path("/new"), WriteMode::Replace).expect("the file can be made"));
+    assert!(told.contains(&new), "{new:?} of a new file");
+    let new = cut(fs.create(&path("/appended"), WriteMode::Append).expect("the file can be made"));
+    assert!(told.contains(&new), "{new:?} of a new file");
+    let new = cut(fs.create_unique(&path("/"), b"x").expect("the file can be made").writer);
+    assert!(told.contains(&new), "{new:?} of a new file");
+}
+
+/// Drops an upload after its first bytes. What its writer says of that.
+fn cut(mut writer: Box<dyn BlockingWriter>) -> Remains {
+    let remains = writer.remains();
+    writer.write_all(b"new").expect("there is space");
+    remains
 }
 
 fn replacing_leaves_nothing_of_the_old_content(fs: &dyn BlockingBackend) {

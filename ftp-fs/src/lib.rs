@@ -55,7 +55,7 @@ pub use accounts::{Credential, Home, NewUser, UserError, UserInfo, VirtualUsers,
 pub use auth::{Account, AuthError, Authenticator, BlockingAuthenticator, CertificateLogin, LoginAttempt};
 pub use backend::{
     Backend, BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, BoxFuture, Follow, Listing, Reader,
-    Storage, UniqueFile, Writer,
+    Remains, Storage, UniqueFile, Writer,
 };
 pub use certificate::{ClientCertificate, Fingerprint, InvalidFingerprint};
 pub use local::LocalFs;
@@ -65,4 +65,4 @@ pub use mount::{MountError, Mounts};
 pub use offload::{Offload, Unblock};
 pub use password::{HashedPassword, InvalidHash, hash_password};
 pub use rules::{Override, PermissionRules};
-pub use view::{ListTarget, UserView};
+pub use view::{ListTarget, Located, UserView};

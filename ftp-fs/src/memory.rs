@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
-use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, UniqueFile};
+use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, Remains, UniqueFile};
 
 /// A tree of files in memory. It has no links.
 ///
@@ -239,15 +239,19 @@ impl BlockingBackend for MemoryFs {
 
     fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
         let mut nodes = self.tree.lock();
-        let (id, plan) = match find(&mut nodes, path).map_err(root_is_a_directory) {
-            Ok(node) => (node.id, Plan::for_existing(node.file()?, mode)?),
+        let (id, plan, remains) = match find(&mut nodes, path).map_err(root_is_a_directory) {
+            Ok(node) => {
+                let plan = Plan::for_existing(node.file()?, mode)?;
+                let remains = plan.remains();
+                (node.id, plan, remains)
+            }
             Err(FsError::NotFound) if !matches!(mode, WriteMode::From(_)) => {
                 parent(&nodes, path)?;
-                (self.tree.make(&mut nodes, path), Plan::Extend)
+                (self.tree.make(&mut nodes, path), Plan::Extend, Remains::Partial)
             }
             Err(error) => return Err(error),
         };
-        Ok(Box::new(MemoryWriter { tree: Arc::clone(&self.tree), path: path.clone(), id, plan }))
+        Ok(Box::new(MemoryWriter { tree: Arc::clone(&self.tree), path: path.clone(), id, plan, remains }))
     }
 
     fn create_unique(
@@ -263,7 +267,8 @@ impl BlockingBackend for MemoryFs {
             parent(&nodes, &path)?;
             if !nodes.contains_key(&path) {
                 let id = self.tree.make(&mut nodes, &path);
-                let writer = MemoryWriter { tree: Arc::clone(&self.tree), path, id, plan: Plan::Extend };
+                let (tree, remains) = (Arc::clone(&self.tree), Remains::Partial);
+                let writer = MemoryWriter { tree, path, id, plan: Plan::Extend, remains };
                 return Ok(UniqueFile { name, writer: Box::new(writer) });
             }
         }
@@ -375,6 +380,7 @@ struct MemoryWriter {
     /// Which file it is, should the path be another's by now.
     id: u64,
     plan: Plan,
+    remains: Remains,
 }
 
 /// What becomes of the bytes that arrive.
@@ -396,6 +402,15 @@ impl Plan {
             WriteMode::From(offset) => Self::CutAndExtend(within(content, offset)?),
             WriteMode::Append => Self::Extend,
         })
+    }
+
+    /// What a cut leaves of a file that was there before.
+    const fn remains(&self) -> Remains {
+        match self {
+            Self::Replace(_) => Remains::Unchanged,
+            Self::CutAndExtend(0) => Remains::Overwritten,
+            Self::CutAndExtend(_) | Self::Extend | Self::Fail(_) => Remains::Extended,
+        }
     }
 }
 
@@ -437,6 +452,10 @@ impl BlockingWriter for MemoryWriter {
             Plan::Fail(error) => return Err(error),
         }
         Ok(node.metadata())
+    }
+
+    fn remains(&self) -> Remains {
+        self.remains
     }
 }
 

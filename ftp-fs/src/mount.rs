@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftp_types::{Entry, FileKind, FsError, Link, Metadata, UnixTime, VirtualPath, WriteMode};
@@ -246,6 +247,11 @@ impl Backend for MountTree {
     fn set_modified<'a>(&'a self, path: &'a VirtualPath, time: UnixTime) -> BoxFuture<'a, Result<(), FsError>> {
         let (mount, inner) = self.locate(path);
         Box::pin(async move { mount.backend.set_modified(&inner, time).await })
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        let (mount, inner) = self.locate(path);
+        mount.backend.real_path(&inner)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -12,8 +13,8 @@ use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
 use crate::{
     Account, AuthError, Authenticator, Backend, BlockingAuthenticator, BlockingBackend, BlockingListing,
-    BlockingReader, BlockingWriter, BoxFuture, CertificateLogin, Follow, Listing, LoginAttempt, Reader, UniqueFile,
-    Writer,
+    BlockingReader, BlockingWriter, BoxFuture, CertificateLogin, Follow, Listing, LoginAttempt, Reader, Remains,
+    UniqueFile, Writer,
 };
 
 /// Runs blocking work where it delays no other session: a runtime's pool of threads for it.
@@ -147,6 +148,10 @@ impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
         let path = path.clone();
         self.run(move |backend| backend.set_modified(&path, time))
     }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        self.inner.real_path(path)
+    }
 }
 
 /// A flood of logins takes a bounded number of threads, and of the megabytes that a slow hash needs; the others wait
@@ -230,6 +235,10 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
             let writer = self.handle.take().ok_or(FsError::Cancelled)?;
             self.unblock.unblock(move || writer.finish()).await
         })
+    }
+
+    fn remains(&self) -> Remains {
+        self.handle.as_ref().map_or_else(Remains::default, |writer| writer.remains())
     }
 }
 

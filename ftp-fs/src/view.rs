@@ -1,5 +1,6 @@
 //! Rights and mounts of one user: the only door to a back end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftp_types::{Entry, FileKind, FsError, Link, Metadata, Permissions, Right, UnixTime, VirtualPath, WriteMode};
@@ -32,6 +33,15 @@ pub enum ListTarget {
     Directory,
     /// Directories, and single files, whose listing is the one entry (LIST, NLST, STAT).
     Any,
+}
+
+/// A file that was opened, and where that was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The path that was used: that of the file itself, all links followed.
+    pub path: VirtualPath,
+    /// The open file.
+    pub file: T,
 }
 
 /// What an operation needs.
@@ -95,6 +105,13 @@ impl UserView {
         Ok(metadata)
     }
 
+    /// The path of this machine at which a path lies; see [`Backend::real_path`]. For hooks and logs: no client hears of
+    /// it.
+    #[must_use]
+    pub fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        self.backend.real_path(path)
+    }
+
     /// Opens a listing ([`Right::List`]). Each entry tells what the user may do with it.
     ///
     /// # Errors
@@ -124,9 +141,10 @@ impl UserView {
     ///
     /// # Errors
     /// As for [`Backend::open`], and [`FsError::Denied`].
-    pub async fn open(&self, path: &VirtualPath, offset: u64) -> Result<Box<dyn Reader>, FsError> {
+    pub async fn open(&self, path: &VirtualPath, offset: u64) -> Result<Located<Box<dyn Reader>>, FsError> {
         let ask = Ask::of_target(Right::Retrieve, Subject::NotDirectory);
-        self.at(path, ask, |backend, path| backend.open(path, offset)).await
+        let (path, file) = self.reach(path, ask, |backend, path| backend.open(path, offset)).await?;
+        Ok(Located { path, file })
     }
 
     /// Tells the errors that [`open`](Self::open) would give, as far as that goes without opening the file.
@@ -143,8 +161,10 @@ impl UserView {
     ///
     /// # Errors
     /// As for [`Backend::create`], and [`FsError::Denied`].
-    pub async fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn Writer>, FsError> {
-        self.at(path, Ask::to_write(mode), |backend, path| backend.create(path, mode)).await
+    pub async fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Located<Box<dyn Writer>>, FsError> {
+        let ask = Ask::to_write(mode);
+        let (path, file) = self.reach(path, ask, |backend, path| backend.create(path, mode)).await?;
+        Ok(Located { path, file })
     }
 
     /// Tells the errors that [`create`](Self::create) would give, as far as that goes without making a file.
@@ -179,14 +199,16 @@ impl UserView {
         &self,
         directory: &VirtualPath,
         prefix: &[u8],
-    ) -> Result<UniqueFile<Box<dyn Writer>>, FsError> {
+    ) -> Result<Located<UniqueFile<Box<dyn Writer>>>, FsError> {
         let prefix = prefix.to_vec();
         let ask = Ask::of_target(Right::Store, Subject::NewChild);
-        self.at(directory, ask, |backend, directory| {
+        let made = self.reach(directory, ask, |backend, directory| {
             let prefix = prefix.clone();
             Box::pin(async move { backend.create_unique(directory, &prefix).await })
-        })
-        .await
+        });
+        let (directory, file) = made.await?;
+        let path = directory.child(&file.name).map_err(|_| FsError::InvalidName)?;
+        Ok(Located { path, file })
     }
 
     /// Makes a directory ([`Right::MakeDirectory`]).

@@ -1,8 +1,10 @@
 //! Opening directories beneath a root without ever following a link.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, absolute};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf, absolute};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,6 +48,13 @@ impl Root {
             let rest = target.strip_prefix(root.as_bytes())?;
             (root.is_root() || rest.is_empty() || rest.first() == Some(&b'/')).then_some(rest)
         })
+    }
+
+    /// Where the path lies on this machine.
+    pub(super) fn real_path(&self, path: &VirtualPath) -> PathBuf {
+        let [_, resolved] = &self.known_as;
+        let root = Path::new(OsStr::from_bytes(resolved.as_bytes()));
+        if path.is_root() { root.to_owned() } else { root.join(OsStr::from_bytes(path.relative())) }
     }
 
     /// Opens a directory to pass through it.
@@ -144,7 +153,5 @@ pub(super) fn kind(stat: &Stat) -> FileKind {
 }
 
 fn as_virtual(path: &Path) -> io::Result<VirtualPath> {
-    use std::os::unix::ffi::OsStrExt;
-
     VirtualPath::parse(path.as_os_str().as_bytes()).map_err(io::Error::other)
 }

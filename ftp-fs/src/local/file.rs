@@ -12,7 +12,7 @@ use super::beneath::{Root, could_be_a_link, kind, stat_name};
 use super::errno::Explain;
 use super::listing::metadata;
 use super::staging::Staged;
-use crate::{BlockingReader, BlockingWriter};
+use crate::{BlockingReader, BlockingWriter, Remains};
 
 /// A file being downloaded.
 pub(super) struct LocalReader {
@@ -26,8 +26,8 @@ pub(super) struct LocalWriter {
     path: VirtualPath,
     /// To cut the file to before anything is written.
     cut: Option<u64>,
-    /// Whether there was no file before.
-    is_new: bool,
+    /// What a cut leaves.
+    remains: Remains,
     /// Set when the file takes another's place in the end.
     staged: Option<Staged>,
     /// What went wrong: such an upload is never finished.
@@ -84,14 +84,15 @@ impl LocalWriter {
     pub(super) fn make(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL;
         match sys::openat(directory, name, flags, NEW_FILE) {
-            Ok(file) => Ok(Self { is_new: true, ..Self::in_place(file.into(), path, None) }),
+            Ok(file) => Ok(Self { remains: Remains::Partial, ..Self::in_place(file.into(), path, None) }),
             Err(Errno::EXIST) => Err(FsError::Exists),
             Err(errno) => Err(errno).explain("making a file", path),
         }
     }
 
     fn in_place(file: File, path: &VirtualPath, cut: Option<u64>) -> Self {
-        Self { file, path: path.clone(), cut, is_new: false, staged: None, failure: None }
+        let remains = if cut == Some(0) { Remains::Overwritten } else { Remains::Extended };
+        Self { file, path: path.clone(), cut, remains, staged: None, failure: None }
     }
 
     fn replace(directory: OwnedFd, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
@@ -114,7 +115,10 @@ impl LocalWriter {
     /// allowed.
     fn stage(directory: OwnedFd, name: &[u8], path: &VirtualPath, old: File, stat: &Stat) -> Result<Self, FsError> {
         match Staged::new(directory, name, stat) {
-            Ok((staged, file)) => Ok(Self { staged: Some(staged), ..Self::in_place(file.into(), path, None) }),
+            Ok((staged, file)) => {
+                let beside = Self::in_place(file.into(), path, None);
+                Ok(Self { staged: Some(staged), remains: Remains::Unchanged, ..beside })
+            }
             Err((_, Errno::ACCESS | Errno::PERM | Errno::ROFS)) => Ok(Self::in_place(old, path, Some(0))),
             Err((_, errno)) => Err(errno).explain("making a file beside the old one", path),
         }
@@ -153,7 +157,7 @@ impl LocalWriter {
     /// A new file that did not fit gives its space back. (Its name stays: it could be another's by now.)
     fn give_up(&mut self, error: FsError) {
         self.failure = Some(error);
-        if self.is_new && matches!(error, FsError::NoSpace | FsError::QuotaExceeded) {
+        if self.remains == Remains::Partial && matches!(error, FsError::NoSpace | FsError::QuotaExceeded) {
             let _ = self.file.set_len(0);
         }
     }
@@ -172,6 +176,10 @@ impl BlockingWriter for LocalWriter {
             staged.commit().explain("replacing a file", &self.path)?;
         }
         Ok(metadata(&sys::fstat(&self.file).explain("asking for attributes", &self.path)?))
+    }
+
+    fn remains(&self) -> Remains {
+        self.remains
     }
 }
 

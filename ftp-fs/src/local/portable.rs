@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
@@ -17,7 +17,7 @@ use cap_std::fs::{Dir, DirEntry, Metadata as Attributes, OpenOptions, ReadDir};
 use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
 use super::{staging, windows_names};
-use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, UniqueFile};
+use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, Remains, UniqueFile};
 
 /// A directory of this machine and everything below it.
 ///
@@ -25,6 +25,8 @@ use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Fo
 /// place and stay when the upload is cut, for a later resume.
 pub struct PortableFs {
     root: Dir,
+    /// Where it is on this machine.
+    known_as: PathBuf,
 }
 
 impl PortableFs {
@@ -33,7 +35,8 @@ impl PortableFs {
     /// # Errors
     /// What the system says when it does not exist, is not a directory or must not be opened.
     pub fn open(directory: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { root: Dir::open_ambient_dir(directory, ambient_authority())? })
+        let known_as = directory.as_ref().canonicalize()?;
+        Ok(Self { root: Dir::open_ambient_dir(directory, ambient_authority())?, known_as })
     }
 
     fn directory(&self, path: &VirtualPath) -> Result<Dir, FsError> {
@@ -147,18 +150,19 @@ impl BlockingBackend for PortableFs {
         let (directory, name) = self.parent_of_file(path)?;
         if let WriteMode::From(offset) = mode {
             let file = open_at(&directory, name, OpenOptions::new().write(true), offset)?;
-            return Ok(Box::new(PortableWriter { cut: Some(offset), ..PortableWriter::in_place(file) }));
+            let remains = if offset == 0 { Remains::Overwritten } else { Remains::Extended };
+            return Ok(Box::new(PortableWriter { cut: Some(offset), ..PortableWriter::in_place(file, remains) }));
         }
         match make_file(&directory, name) {
             // Some systems say the latter of a directory.
             Err(FsError::Exists) => {}
             Err(FsError::Refused) if kind_of(&directory, name).is_ok() => {}
-            made => return Ok(Box::new(PortableWriter::in_place(made?))),
+            made => return Ok(Box::new(PortableWriter::in_place(made?, Remains::Partial))),
         }
         let writer = match mode {
             WriteMode::Append => {
                 let (file, _) = open_regular(&directory, name, OpenOptions::new().append(true))?;
-                PortableWriter::in_place(file)
+                PortableWriter::in_place(file, Remains::Extended)
             }
             _ => stage(directory, name)?,
         };
@@ -176,7 +180,8 @@ impl BlockingBackend for PortableFs {
             staging::can_be_made(&directory.child(&name).map_err(|_| FsError::InvalidName)?)?;
             match make_file(&opened, usable(&name)?) {
                 Ok(file) => {
-                    return Ok(UniqueFile { name, writer: Box::new(PortableWriter::in_place(file)) });
+                    let writer = Box::new(PortableWriter::in_place(file, Remains::Partial));
+                    return Ok(UniqueFile { name, writer });
                 }
                 Err(FsError::Exists) => {}
                 Err(error) => return Err(error),
@@ -226,6 +231,13 @@ impl BlockingBackend for PortableFs {
         let (file, _) = open_regular(&directory, name, OpenOptions::new().write(true))?;
         file.set_modified(system_time(time).ok_or(FsError::Unsupported)?).map_err(meaning)
     }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        let mut real = self.known_as.clone();
+        // One by one, for the separator of the system.
+        path.components().try_for_each(|name| str::from_utf8(name).map(|name| real.push(name))).ok()?;
+        Some(real)
+    }
 }
 
 struct PortableReader {
@@ -254,6 +266,8 @@ struct PortableWriter {
     staged: Option<Staged>,
     /// What went wrong: such an upload is never finished.
     failure: Option<FsError>,
+    /// What a cut leaves.
+    remains: Remains,
 }
 
 /// A file on its way; removed when dropped.
@@ -269,7 +283,7 @@ fn stage(directory: Dir, target: &str) -> Result<PortableWriter, FsError> {
     let name = String::from_utf8(staging::name()).expect("the name of a staged file is ASCII");
     let file = make_file(&directory, &name)?;
     let staged = Staged { directory, name, target: target.into() };
-    Ok(PortableWriter { staged: Some(staged), ..PortableWriter::in_place(file) })
+    Ok(PortableWriter { staged: Some(staged), ..PortableWriter::in_place(file, Remains::Unchanged) })
 }
 
 impl Staged {
@@ -289,8 +303,8 @@ impl Drop for Staged {
 }
 
 impl PortableWriter {
-    const fn in_place(file: File) -> Self {
-        Self { file, cut: None, staged: None, failure: None }
+    const fn in_place(file: File, remains: Remains) -> Self {
+        Self { file, cut: None, staged: None, failure: None, remains }
     }
 
     fn cut(&mut self) -> Result<(), FsError> {
@@ -312,6 +326,10 @@ impl BlockingWriter for PortableWriter {
         drop(file);
         staged.map_or(Ok(()), Staged::commit)?;
         Ok(metadata)
+    }
+
+    fn remains(&self) -> Remains {
+        self.remains
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftp_types::{FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
@@ -168,6 +168,10 @@ impl BlockingBackend for LocalFs {
             last_modification: Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() },
         };
         sys::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW).explain("setting the time", path)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        Some(self.root.real_path(path))
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn put(view: &UserView, at: &str, content: &str) -> Result<(), FsErro
 
 pub(crate) fn upload(view: &UserView, at: &str, mode: WriteMode, content: &str) -> Result<(), FsError> {
     block_on(async {
-        let mut writer = view.create(&path(at), mode).await?;
+        let mut writer = view.create(&path(at), mode).await?.file;
         writer.write_all(content.as_bytes().to_vec()).await.1?;
         writer.finish().await.map(drop)
     })
@@ -54,7 +54,7 @@ pub(crate) fn upload(view: &UserView, at: &str, mode: WriteMode, content: &str) 
 
 pub(crate) fn get(view: &UserView, at: &str) -> Result<String, FsError> {
     block_on(async {
-        let mut reader = view.open(&path(at), 0).await?;
+        let mut reader = view.open(&path(at), 0).await?.file;
         let (mut buffer, count) = reader.read(vec![0; 1000]).await;
         buffer.truncate(count?);
         Ok(String::from_utf8(buffer).unwrap())

@@ -1,7 +1,7 @@
 //! Several storages in one tree.
 
 use crate::common::{Inline, get, list, path, put, user};
-use ftp_fs::{Account, MemoryFs, MountError, Mounts, Storage, UserView};
+use ftp_fs::{Account, LocalFs, MemoryFs, MountError, Mounts, Storage, UserView};
 use ftp_types::{FsError, Permissions, Right};
 use futures_lite::future::block_on;
 
@@ -34,6 +34,17 @@ fn the_longest_mount_point_takes_the_operation() {
         assert_eq!(get(&view, at), Ok(at.to_owned()));
     }
     assert_eq!(get(&view, "/database"), Err(FsError::NotFound));
+}
+
+#[test]
+fn real_paths_are_those_of_the_storage_behind_the_mount() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Storage::blocking(LocalFs::open(directory.path()).unwrap());
+    let view = view(Mounts::new(memory()).with(path("/disk"), disk).unwrap());
+    let real = directory.path().canonicalize().unwrap();
+    assert_eq!(view.real_path(&path("/disk/a/b")), Some(real.join("a").join("b")));
+    assert_eq!(view.real_path(&path("/disk")), Some(real));
+    assert_eq!(view.real_path(&path("/file")), None);
 }
 
 #[test]

@@ -145,7 +145,7 @@ mod links {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use ftp_fs::LocalFs;
+    use ftp_fs::{LocalFs, Remains};
     use tempfile::TempDir;
 
     use super::*;
@@ -203,6 +203,24 @@ mod links {
         assert_eq!(block_on(view.remove_directory(&path("/public/link/deep"))), Ok(()));
         assert_eq!(block_on(view.remove_file(&path("/public/link"))), Ok(()));
         assert!(home.path().join("private/file").exists());
+    }
+
+    #[test]
+    fn files_tell_where_they_were_found() {
+        let (home, storage) = home();
+        let home = home.path().canonicalize().unwrap();
+        let view = view(storage, "elradfmwMT", &[]);
+        let found = block_on(view.open(&path("/public/to_file"), 0)).unwrap().path;
+        assert_eq!(found, path("/private/file"));
+        assert_eq!(view.real_path(&found), Some(home.join("private/file")));
+        let made = block_on(view.create(&path("/public/link/new"), WriteMode::Replace)).unwrap();
+        assert_eq!((made.path, made.file.remains()), (path("/private/new"), Remains::Partial));
+        let replaced = block_on(view.create(&path("/public/to_file"), WriteMode::Replace)).unwrap();
+        assert_eq!((replaced.path, replaced.file.remains()), (path("/private/file"), Remains::Unchanged));
+        let unique = block_on(view.create_unique(&path("/public/link"), b"x.")).unwrap();
+        assert_eq!(unique.path, path("/private").child(&unique.file.name).unwrap());
+        assert!(view.real_path(&unique.path).unwrap().is_file());
+        assert_eq!(view.real_path(&path("/")), Some(home));
     }
 
     #[test]
