@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use ftp_types::{Escaped, UserName, VirtualPath};
 
-use crate::action::{ActionId, Change, Representation, TransferError};
+use crate::action::{ActionId, Change, LoginError, Representation, TransferError};
 use crate::parse::{self, Command};
 
 /// Something that happened.
@@ -19,16 +19,51 @@ pub enum Event {
     Secured,
     /// A user has logged in.
     LoggedIn(UserName),
-    /// A login was refused.
-    LoginFailed(UserName),
-    /// A user is no longer logged in, by QUIT, USER, REIN or the end of the session.
-    LoggedOut(UserName),
+    /// A login was refused. It is told when that is decided; the reply may come later.
+    LoginFailed {
+        /// Whom USER named.
+        user: UserName,
+        /// Why.
+        reason: LoginError,
+    },
+    /// A user is no longer logged in. It comes once for each [`LoggedIn`](Self::LoggedIn).
+    LoggedOut {
+        /// Who was.
+        user: UserName,
+        /// By what.
+        reason: LogoutReason,
+    },
     /// The tree was changed.
     Changed(Change),
     /// A file transfer has ended, whole or not. Listings are not reported.
     Transferred(TransferReport),
     /// An answer came for an action that was not waiting for one; it was ignored. The driver has a bug.
     StrayAnswer(ActionId),
+}
+
+/// What ended a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LogoutReason {
+    /// USER: somebody else, or the same user again, wants to log in.
+    User,
+    /// REIN.
+    Reinitialized,
+    /// AUTH: the login was made before TLS and does not count under it.
+    Secured,
+    /// The session has ended; QUIT is [`CloseReason::Quit`].
+    SessionEnded(CloseReason),
+}
+
+impl fmt::Display for LogoutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User => f.write_str("USER"),
+            Self::Reinitialized => f.write_str("REIN"),
+            Self::Secured => f.write_str("AUTH"),
+            Self::SessionEnded(reason) => reason.fmt(f),
+        }
+    }
 }
 
 /// A file transfer that has ended.

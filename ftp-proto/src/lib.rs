@@ -45,7 +45,7 @@ pub use address::{HostPort, parse_extended_port, parse_port};
 pub use ascii::{AsciiDecoder, AsciiEncoder};
 pub use command::{Access, Argument, CommandInfo, commands};
 pub use config::{Config, PathCodec, TlsPolicy};
-pub use event::{CloseReason, CommandLine, Direction, Event, Incomplete, TransferReport};
+pub use event::{CloseReason, CommandLine, Direction, Event, Incomplete, LogoutReason, TransferReport};
 pub use line::{Framed, LineReader};
 pub use listing::{Facts, ListFormatter, ListStyle};
 pub use parse::Command;

@@ -5,7 +5,7 @@ use alloc::string::String;
 use ftp_types::{UserName, VirtualPath};
 
 use crate::action::{self, Action, ActionId, Authenticate, LoginError, Proof, Request, Resource, sealed};
-use crate::event::{CloseReason, Event};
+use crate::event::{CloseReason, Event, LogoutReason};
 use crate::reply::Reply;
 use crate::session::{Held, Session};
 use crate::timer::Timer;
@@ -80,10 +80,10 @@ impl Session {
     }
 
     /// Forgets the user and all that belongs to them; a transfer that runs goes on under its old rights.
-    pub(crate) fn log_out(&mut self) {
+    pub(crate) fn log_out(&mut self, reason: LogoutReason) {
         let State::In { user, account, .. } = core::mem::take(&mut self.login.state) else { return };
         self.release(Resource::Account(account));
-        self.notify(Event::LoggedOut(user));
+        self.notify(Event::LoggedOut { user, reason });
         self.cwd = VirtualPath::root();
         self.marker = None;
         if self.transfer.is_none() {
@@ -109,7 +109,7 @@ impl Session {
 
     fn login_refused(&mut self, user: UserName) {
         self.login.attempts = self.login.attempts.saturating_add(1);
-        self.notify(Event::LoginFailed(user));
+        self.notify(Event::LoginFailed { user, reason: LoginError::Rejected });
         let limit = self.config.max_login_attempts;
         self.held = Some(if limit > 0 && self.login.attempts >= limit {
             Held {
@@ -140,7 +140,8 @@ impl sealed::Sealed for Authenticate {
             Ok(login) => session.logged_in(self.user, id, login, by_certificate),
             Err(_) if by_certificate => session.ask_for_password(self.user),
             Err(LoginError::Rejected) => session.login_refused(self.user),
-            Err(LoginError::Unavailable | LoginError::Cancelled) => {
+            Err(reason @ (LoginError::Unavailable | LoginError::Cancelled)) => {
+                session.notify(Event::LoginFailed { user: self.user, reason });
                 session.reply(Reply::new(530, "Login is not possible now, try again later."));
             }
         }

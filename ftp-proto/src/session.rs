@@ -15,7 +15,7 @@ use crate::action::{Action, ActionId, Output, Owner, Request, Resource, Ticket};
 use crate::command::{Access, Argument, Beside, Marker};
 use crate::config::{Config, PathCodec};
 use crate::data::DataChannel;
-use crate::event::{CloseReason, CommandLine, Event};
+use crate::event::{CloseReason, CommandLine, Event, LogoutReason};
 use crate::lane::Lane;
 use crate::line::{Framed, LineReader};
 use crate::login::Login;
@@ -451,7 +451,7 @@ impl Session {
         }
         self.drop_transfer(reason);
         self.reset_data();
-        self.log_out();
+        self.log_out(LogoutReason::SessionEnded(reason));
         self.lane.clear();
         self.held = None;
         self.timers.stop_all();
@@ -576,7 +576,7 @@ impl Session {
 
     /// Forgets everything that was said before TLS (RFC 4217 §4).
     pub(crate) fn forget_clear_text(&mut self) {
-        self.log_out();
+        self.log_out(LogoutReason::Secured);
         self.login.take_name();
         self.reset_parameters();
         self.reset_data();

@@ -3,7 +3,7 @@
 use ftp_types::{Secret, UserName};
 
 use crate::action::{Action, Authenticate, Proof};
-use crate::event::CloseReason;
+use crate::event::{CloseReason, LogoutReason};
 use crate::reply::Reply;
 use crate::session::{Input, Session};
 
@@ -13,7 +13,7 @@ pub(crate) fn user(session: &mut Session, input: Input<'_>) {
     if session.lacks_control_tls() {
         return;
     }
-    session.log_out();
+    session.log_out(LogoutReason::User);
     let decoded = session.codec().map(|codec| codec.decode(input.argument));
     match UserName::parse(decoded.as_deref().unwrap_or(input.argument)) {
         Ok(name) => session.name_user(name),
@@ -49,7 +49,7 @@ pub(crate) fn acct(session: &mut Session, _input: Input<'_>) {
 
 /// REIN. A transfer that runs is not touched (RFC 959 §4.1.1).
 pub(crate) fn rein(session: &mut Session, _input: Input<'_>) {
-    session.log_out();
+    session.log_out(LogoutReason::Reinitialized);
     session.reset_parameters();
     session.reply(Reply::new(220, "Ready for a new user."));
 }
