@@ -69,7 +69,7 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Accounts, tls: Opt
         .read_limit(data.read_limit.unwrap_or(0))
         .write_limit(data.write_limit.unwrap_or(0))
         .use_sendfile(session.use_sendfile)
-        .hooks(journals.hooks(zone.clone()));
+        .observer(journals.observer(zone.clone()));
     if let Some(ports) = &data.passive_ports {
         builder = builder.passive_ports(ports.clone());
     }

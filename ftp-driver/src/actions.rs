@@ -4,16 +4,16 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ftp_fs::{Account, AuthError, BoxFuture, CertificateLogin, ClientCertificate, LoginAttempt, UserView};
+use ftp_fs::{Account, AuthError, BoxFuture, CertificateLogin, ClientCertificate, LoginAttempt, Remains, UserView};
 use ftp_proto::{
     Accept, Action, ActionId, Authenticate, Change, Channel, Connect, DataError, Instant, ListFormatter, Listen,
     ListenError, Listening, Login, LoginError, Open, Opened, Proof, Secured, Session, StartTls, Stat, Ticket, TlsError,
     Transfer, TransferError, TransferKind, Transferred,
 };
-use ftp_types::FsError;
+use ftp_types::{FsError, UserName};
 
 use crate::data::DataStream;
-use crate::holdings::{Holdings, LoggedIn, OpenFile, OpenHandle, SpeedLimits};
+use crate::holdings::{FileTrace, Holdings, LoggedIn, OpenFile, OpenHandle, SpeedLimits};
 use crate::list;
 use crate::outlet::Outlet;
 use crate::pump;
@@ -54,7 +54,7 @@ impl<R: Runtime> Actions<R> {
         Some(match action {
             Action::Authenticate(ticket) => self.authenticate(ticket),
             Action::Stat(ticket) => self.stat(ticket),
-            Action::Change(ticket) => self.change(ticket),
+            Action::Change(ticket) => self.change(ticket, session.user()),
             Action::Open(ticket) => self.open(ticket),
             Action::Accept(ticket) => self.accept(ticket),
             Action::Connect(ticket) => self.connect(ticket),
@@ -103,29 +103,43 @@ impl<R: Runtime> Actions<R> {
         Task::new(ticket, work, as_it_is)
     }
 
-    fn change(&self, ticket: Ticket<Change>) -> Box<dyn Running<R>> {
+    fn change(&self, ticket: Ticket<Change>, user: Option<&UserName>) -> Box<dyn Running<R>> {
         let (view, change) = (self.view(), ticket.request().clone());
+        let trace = match (&self.service.settings.hooks, &view, user) {
+            (Some(_), Ok(view), Some(user)) => Some(storage::trace(view, &change, user.clone())),
+            _ => None,
+        };
         let work = async move { storage::change(&*view?, change).await };
-        Task::new(ticket, work, as_it_is)
+        Task::new(ticket, work, move |result: Result<(), FsError>, _, holdings: &mut Holdings<R>| {
+            holdings.traces.change = trace.filter(|_| result.is_ok());
+            result
+        })
     }
 
     fn open(&self, ticket: Ticket<Open>) -> Box<dyn Running<R>> {
         let (account, Open { target, only_check }) = (self.account(), ticket.request().clone());
-        let tls = self.tls.clone();
+        let (tls, traced) = (self.tls.clone(), self.service.settings.hooks.is_some());
         let work = async move {
             let LoggedIn { view, limits } = account?;
             if only_check {
                 storage::check(&view, target).await?;
-                return Ok((None, Opened::default()));
+                return Ok((None, Opened::default(), None));
             }
-            let (handle, opened) = storage::open(&view, target).await?;
-            Ok((Some(OpenFile { handle, limits }), opened))
+            let (handle, opened, path) = storage::open(&view, target).await?;
+            let trace = path.filter(|_| traced).map(|path| FileTrace {
+                real_path: view.real_path(&path),
+                remains: if let OpenHandle::Writer(writer) = &handle { writer.remains() } else { Remains::Unchanged },
+            });
+            Ok((Some(OpenFile { handle, limits }), opened, trace))
         };
         Task::new(
             ticket,
             work,
-            move |result: Result<(Option<OpenFile>, Opened), FsError>, id, holdings: &mut Holdings<R>| {
-                let (file, opened) = result?;
+            move |result: Result<(Option<OpenFile>, Opened, Option<FileTrace>), FsError>,
+                  id,
+                  holdings: &mut Holdings<R>| {
+                let (file, opened, trace) = result?;
+                holdings.traces.file = trace;
                 if let Some(file) = file {
                     tls.inspect(|tls| tls.expect(purpose(&file.handle)));
                     holdings.files.keep(id, file);

@@ -8,18 +8,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ftp_fs::Remains;
 use ftp_proto::{
-    Action, ActionId, Channel, CloseReason, Event, Instant, Output, Reply, Secured, Session, Shutdown, StartTls,
-    Ticket, TlsError,
+    Action, ActionId, Channel, CloseReason, Direction, Event, Instant, Output, Reply, Secured, Session, Shutdown,
+    StartTls, Ticket, TlsError, TransferReport,
 };
+use ftp_types::UserName;
 use tracing::Span;
 
 use crate::actions::Actions;
 use crate::control::{Control, Input};
 use crate::data::Lingering;
-use crate::holdings::Holdings;
-use crate::hooks::{SessionInfo, Summary};
+use crate::holdings::{ChangeTrace, FileTrace, Holdings};
+use crate::hook_queue::{Call, HookQueue};
+use crate::hooks::{FileTransfer, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
+use crate::limits::Place;
 use crate::log;
+use crate::observer::{SessionInfo, Summary};
 use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
 use crate::shutdown::Stopping;
@@ -30,6 +35,8 @@ use crate::tls::TlsServer;
 const FLUSH: Duration = Duration::from_secs(5);
 /// How long what the peer still sends is read after that, so that no reset overtakes the last reply.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long hooks may still take when the connections are closed and the server is to stop now.
+const LAST_HOOKS: Duration = Duration::from_millis(500);
 /// Input goes to the core in pieces of this size, while there is less than that much to be written: so neither a flood
 /// of commands in one packet nor a client that reads no replies makes the driver hoard replies.
 const INPUT_PIECE: usize = 512;
@@ -43,19 +50,73 @@ const ROUNDS_PER_TURN: usize = 32;
 /// ends is up to the client, the timeouts of the service, and [`Service::stopped_by`].
 ///
 /// # Cancellation
-/// Dropping the future cuts the session off: the connection closes without a word, running uploads count as cut.
+/// Dropping the future cuts the session off: the connection closes without a word, running uploads count as cut, and
+/// hooks that have not ended by then never will.
 pub fn serve_connection<R: Runtime>(
     runtime: R,
     service: Service,
     stream: R::Stream,
     addresses: Addresses,
 ) -> impl Future<Output = Summary> + Send + 'static {
+    serve_in_place(runtime, service, stream, addresses, None)
+}
+
+/// [`serve_connection`] for a connection that is counted: its place is free again when its sockets are closed, however
+/// long its hooks take.
+pub(crate) fn serve_in_place<R: Runtime>(
+    runtime: R,
+    service: Service,
+    stream: R::Stream,
+    addresses: Addresses,
+    place: Option<Place>,
+) -> impl Future<Output = Summary> + Send + 'static {
     // Listens from here on, so that a stop waits also for sessions that have not been polled yet.
     let stopping = service.stop.listen();
     async move {
-        let mut connection = Connection::new(runtime, service, stream, addresses, stopping);
-        poll_fn(|cx| connection.poll(cx)).await
+        let stop = service.stop.clone();
+        let mut connection = Connection::new(runtime.clone(), service, stream, addresses, stopping);
+        let summary = poll_fn(|cx| connection.poll(cx)).await;
+        let (span, mut hooks) = (connection.span.clone(), connection.take_hooks());
+        if hooks.is_idle() {
+            return summary;
+        }
+        // A stop waits for this session as long as somebody listens for it.
+        let stopping = stop.listen();
+        drop((connection, place));
+        poll_last_hooks(runtime, &mut hooks, stopping, &span).await;
+        summary
     }
+}
+
+/// Lets the hooks of a session whose connections are closed come to their end, until the server is to stop now.
+async fn poll_last_hooks<R: Runtime>(runtime: R, hooks: &mut HookQueue, stopping: Stopping, span: &Span) {
+    let mut asked = None;
+    let mut limit: Option<(Instant, R::Timer)> = None;
+    poll_fn(|cx| {
+        let _entered = span.enter();
+        if hooks.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        while let Poll::Ready(how) = stopping.poll_asked(asked, cx) {
+            asked = Some(how);
+        }
+        if asked != Some(Shutdown::Now) {
+            return Poll::Pending;
+        }
+        let (until, timer) = limit.get_or_insert_with(|| {
+            let until = runtime.now() + LAST_HOOKS;
+            (until, runtime.timer(until))
+        });
+        while runtime.now() < *until {
+            if Pin::new(&mut *timer).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            *timer = runtime.timer(*until);
+        }
+        log::hooks_given_up(hooks.give_up());
+        Poll::Ready(())
+    })
+    .await;
 }
 
 struct Connection<R: Runtime> {
@@ -74,7 +135,11 @@ struct Connection<R: Runtime> {
     asked: Option<Shutdown>,
     ending: Option<Ending>,
     began: Instant,
+    /// The span that the session began in, and its own.
+    outer_span: Span,
     span: Span,
+    info: SessionInfo,
+    hooks: HookQueue,
     summary: Summary,
     reported: bool,
 }
@@ -99,8 +164,11 @@ impl<R: Runtime> Connection<R> {
         let begin = if service.implicit_tls { Session::with_implicit_tls } else { Session::new };
         let session = begin(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now);
         let info = SessionInfo { id: next_session_id(), addresses, user: None };
-        let span = log::session_span(&info);
-        service.settings.hooks.connected(&info);
+        let outer_span = Span::current();
+        let span = log::session_span(&outer_span, &info);
+        let mut hooks = HookQueue::new(service.settings.hooks.clone());
+        service.settings.observer.connected(&info);
+        hooks.push(&info, Call::Connected);
         span.in_scope(log::connected);
         let holdings = Holdings::new(lingering.closing().clone());
         Self {
@@ -116,14 +184,17 @@ impl<R: Runtime> Connection<R> {
             asked: None,
             ending: None,
             began: now,
+            outer_span,
             span,
+            hooks,
             summary: Summary {
-                session: info,
+                session: info.clone(),
                 reason: CloseReason::ShutDown,
                 bytes_sent: 0,
                 bytes_received: 0,
                 duration: Duration::ZERO,
             },
+            info,
             runtime,
             reported: false,
         }
@@ -132,6 +203,15 @@ impl<R: Runtime> Connection<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
         let span = self.span.clone();
         let _entered = span.enter();
+        let served = self.serve(cx);
+        if served.is_pending() {
+            // Whatever hooks do, the session has had its turn before.
+            let _ = self.hooks.poll(cx);
+        }
+        served
+    }
+
+    fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
         for _ in 0..ROUNDS_PER_TURN {
             let progress = self.round(cx);
             if self.is_over(cx) {
@@ -206,8 +286,8 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn send(&mut self, reply: &Reply) {
-        log::reply(reply);
-        self.actions.service.settings.hooks.reply(&self.summary.session, reply);
+        self.span.in_scope(|| log::reply(reply));
+        self.actions.service.settings.observer.reply(&self.info, reply);
         if !self.control.is_broken() {
             reply.write_to(self.control.out());
         }
@@ -216,9 +296,52 @@ impl<R: Runtime> Connection<R> {
     fn notify(&mut self, event: &Event) {
         if let Event::LoggedIn(user) = event {
             self.summary.session.user = Some(user.clone());
+            self.set_user(Some(user.clone()));
         }
-        log::event(event);
-        self.actions.service.settings.hooks.event(&self.summary.session, event);
+        self.span.in_scope(|| log::event(event));
+        self.actions.service.settings.observer.event(&self.info, event);
+        if self.hooks.is_used() {
+            self.call_hook(event);
+        }
+        if matches!(event, Event::LoggedOut { .. }) {
+            self.set_user(None);
+        }
+    }
+
+    fn set_user(&mut self, user: Option<UserName>) {
+        self.info.user = user;
+        self.span = log::session_span(&self.outer_span, &self.info);
+    }
+
+    fn call_hook(&mut self, event: &Event) {
+        let hooks = &mut self.hooks;
+        let info = &self.info;
+        match event {
+            Event::LoggedIn(user) => {
+                hooks.push(info, |session| Call::LoggedIn(LoggedIn { session, user: user.clone() }));
+            }
+            Event::LoginFailed { user, reason } => {
+                let (user, reason) = (user.clone(), *reason);
+                hooks.push(info, |session| Call::LoginFailed(LoginFailed { session, user, reason }));
+            }
+            Event::LoggedOut { user, reason } => {
+                let (user, reason) = (user.clone(), *reason);
+                hooks.push(info, |session| Call::LoggedOut(LoggedOut { session, user, reason }));
+            }
+            Event::Changed(change) => {
+                let Some(made) = self.actions.holdings.traces.change.take() else { return };
+                let ChangeTrace { user, real_path, real_path_before } = made;
+                let change = change.clone();
+                hooks.push(info, |session| {
+                    Call::Changed(TreeChange { session, user, change, real_path, real_path_before })
+                });
+            }
+            Event::Transferred(report) => {
+                let trace = self.actions.holdings.traces.file.take().unwrap_or_default();
+                hooks.push(info, |session| transferred(session, report, trace));
+            }
+            _ => {}
+        }
     }
 
     fn start_securing(&mut self, ticket: Ticket<StartTls>) {
@@ -405,9 +528,14 @@ impl<R: Runtime> Connection<R> {
     fn report(&mut self) -> Summary {
         self.reported = true;
         self.summary.duration = self.runtime.now().saturating_since(self.began);
-        log::disconnected(&self.summary);
-        self.actions.service.settings.hooks.disconnected(&self.summary);
+        self.span.in_scope(|| log::disconnected(&self.summary));
+        self.actions.service.settings.observer.disconnected(&self.summary);
+        self.hooks.push_last(&self.summary);
         self.summary.clone()
+    }
+
+    fn take_hooks(&mut self) -> HookQueue {
+        std::mem::replace(&mut self.hooks, HookQueue::new(None))
     }
 }
 
@@ -427,6 +555,25 @@ fn tell_progress<R: Runtime>(session: &mut Session, task: &mut dyn Running<R>, n
     let Some(bytes) = progress.news() else { return false };
     session.handle_progress(id, bytes, now);
     true
+}
+
+fn transferred(session: SessionInfo, report: &TransferReport, trace: FileTrace) -> Call {
+    let transfer = FileTransfer {
+        session,
+        user: report.user.clone(),
+        path: report.path.clone(),
+        real_path: trace.real_path,
+        representation: report.representation,
+        bytes: report.bytes,
+        duration: report.duration,
+    };
+    let remains = if report.direction == Direction::Upload { trace.remains } else { Remains::Unchanged };
+    match (report.direction, report.end) {
+        (Direction::Download, Ok(())) => Call::FileSent(transfer),
+        (Direction::Upload, Ok(())) => Call::FileReceived(transfer),
+        (Direction::Download, Err(reason)) => Call::IncompleteSent(IncompleteTransfer { transfer, reason, remains }),
+        (Direction::Upload, Err(reason)) => Call::IncompleteReceived(IncompleteTransfer { transfer, reason, remains }),
+    }
 }
 
 fn next_session_id() -> u64 {

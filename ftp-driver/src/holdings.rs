@@ -2,10 +2,12 @@
 //! made them.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use ftp_fs::{Account, Listing, Reader, UserView, Writer};
+use ftp_fs::{Account, Listing, Reader, Remains, UserView, Writer};
 use ftp_proto::{ActionId, Resource};
+use ftp_types::UserName;
 
 use crate::data::{ClosingQueue, DataStream};
 use crate::runtime::Runtime;
@@ -16,7 +18,30 @@ pub(crate) struct Holdings<R: Runtime> {
     pub(crate) files: Slots<OpenFile>,
     pub(crate) listeners: Slots<Arc<R::Listener>>,
     pub(crate) data: Slots<DataStream<R::Stream>>,
+    pub(crate) traces: Traces,
     closing: ClosingQueue<R::Stream>,
+}
+
+/// What hooks want to know of the latest file and the latest change, and the core does not. There is one transfer, and
+/// one change, at a time; the core tells the end of one before it begins the next.
+#[derive(Default)]
+pub(crate) struct Traces {
+    pub(crate) file: Option<FileTrace>,
+    pub(crate) change: Option<ChangeTrace>,
+}
+
+/// Where a file that was opened really lies.
+#[derive(Default)]
+pub(crate) struct FileTrace {
+    pub(crate) real_path: Option<PathBuf>,
+    pub(crate) remains: Remains,
+}
+
+/// Who made a change, and where that really was.
+pub(crate) struct ChangeTrace {
+    pub(crate) user: UserName,
+    pub(crate) real_path: Option<PathBuf>,
+    pub(crate) real_path_before: Option<PathBuf>,
 }
 
 /// The few things of one kind that a session has at a time.
@@ -66,6 +91,7 @@ impl<R: Runtime> Holdings<R> {
             files: Slots::default(),
             listeners: Slots::default(),
             data: Slots::default(),
+            traces: Traces::default(),
             closing,
         }
     }

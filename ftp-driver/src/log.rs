@@ -2,14 +2,15 @@
 //!
 //! Commands and replies come masked and escaped from the core; paths and names escape themselves.
 
-use ftp_proto::{Change, CloseReason, Direction, Event, Reply, TransferReport};
+use ftp_proto::{Change, CloseReason, Direction, Event, LoginError, Reply, TransferReport};
 use tracing::{Span, debug, field, info, info_span, warn};
 
-use crate::hooks::{SessionInfo, Summary};
+use crate::observer::{SessionInfo, Summary};
 
-/// The span of one session.
-pub(crate) fn session_span(session: &SessionInfo) -> Span {
-    info_span!("session", id = session.id, peer = %session.addresses.peer, user = field::Empty)
+/// The span of a session under the user who is logged in, within the span in which the session began.
+pub(crate) fn session_span(outer: &Span, session: &SessionInfo) -> Span {
+    let user = session.user.as_ref().map(field::display);
+    info_span!(parent: outer, "session", id = session.id, peer = %session.addresses.peer, user)
 }
 
 pub(crate) fn connected() {
@@ -26,6 +27,10 @@ pub(crate) fn disconnected(summary: &Summary) {
     }
 }
 
+pub(crate) fn hooks_given_up(count: usize) {
+    warn!(count, "the server stops: hooks that took too long are given up");
+}
+
 pub(crate) fn reply(reply: &Reply) {
     debug!(target: "ftp_driver::replies", "{reply}");
 }
@@ -33,12 +38,10 @@ pub(crate) fn reply(reply: &Reply) {
 pub(crate) fn event(event: &Event) {
     match event {
         Event::Command(line) => debug!(target: "ftp_driver::commands", "{line}"),
-        Event::LoggedIn(user) => {
-            Span::current().record("user", field::display(user));
-            info!(%user, "logged in");
-        }
-        Event::LoginFailed(user) => info!(%user, "login failed"),
-        Event::LoggedOut(user) => info!(%user, "logged out"),
+        Event::LoggedIn(user) => info!(%user, "logged in"),
+        Event::LoginFailed { user, reason: LoginError::Unavailable } => warn!(%user, "nobody could judge a login"),
+        Event::LoginFailed { user, reason } => info!(%user, ?reason, "login failed"),
+        Event::LoggedOut { user, reason } => info!(%user, %reason, "logged out"),
         Event::Changed(change) => changed(change),
         Event::Transferred(report) => transferred(report),
         Event::StrayAnswer(action) => warn!(%action, "an answer came for an action that was not waiting for one"),

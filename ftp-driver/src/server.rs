@@ -13,7 +13,7 @@ use ftp_fs::BoxFuture;
 use ftp_proto::{Instant, Reply, Shutdown};
 use tracing::{debug, error, info, warn};
 
-use crate::connection::serve_connection;
+use crate::connection::serve_in_place;
 use crate::io::{poll_finish_sending, poll_write};
 use crate::limits::{Exceeded, Limits, Place};
 use crate::rendezvous::is_of_one_connection;
@@ -231,13 +231,13 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
     }
 
     fn spawn_session(&self, service: Service, stream: R::Stream, addresses: Addresses, place: Place) {
-        let session = serve_connection(self.runtime.clone(), service, stream, addresses);
-        let mut served = Some((Box::pin(session), place));
+        let session = serve_in_place(self.runtime.clone(), service, stream, addresses, Some(place));
+        let mut served = Some(Box::pin(session));
         (self.spawn)(Box::pin(poll_fn(move |cx| {
             // A panic would be a bug of ours; it must not end the other sessions, as it does on executors that let it
             // through. Nothing of the session is used after it.
             let polled = panic::catch_unwind(AssertUnwindSafe(|| {
-                served.as_mut().map_or(Poll::Ready(()), |(session, _)| session.as_mut().poll(cx).map(drop))
+                served.as_mut().map_or(Poll::Ready(()), |session| session.as_mut().poll(cx).map(drop))
             }));
             match polled {
                 Ok(Poll::Pending) => return Poll::Pending,
@@ -263,7 +263,7 @@ fn refuse<R: Runtime>(
         Exceeded::PerAddress => Reply::too_many_connections_from_address(),
     };
     info!(peer = %addresses.peer, ?exceeded, "connection refused");
-    service.settings.hooks.refused(&addresses, &reply);
+    service.settings.observer.refused(&addresses, &reply);
     if service.implicit_tls {
         // There is no TLS yet to say it through, and what is said in clear would look like an attack.
         return;

@@ -12,6 +12,7 @@ use ftp_types::{TimeZone, UnixTime, Utc};
 
 use crate::hooks::Hooks;
 use crate::limits::Maxima;
+use crate::observer::Observer;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
 use crate::tls::TlsServer;
@@ -41,7 +42,8 @@ pub(crate) struct Settings {
     pub(crate) maxima: Maxima,
     pub(crate) use_sendfile: bool,
     pub(crate) zone: Arc<dyn TimeZone>,
-    pub(crate) hooks: Arc<dyn Hooks>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) hooks: Option<Arc<dyn Hooks>>,
     pub(crate) clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
 }
 
@@ -105,7 +107,8 @@ impl ServiceBuilder {
             maxima: Maxima::default(),
             use_sendfile: true,
             zone: Arc::new(Utc),
-            hooks: Arc::new(()),
+            observer: Arc::new(()),
+            hooks: None,
             clock: Arc::new(system_time),
         })
     }
@@ -165,9 +168,15 @@ impl ServiceBuilder {
         self
     }
 
-    /// Who watches the sessions.
+    /// Who watches the sessions. Two of them make a pair.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.0.observer = Arc::new(observer);
+        self
+    }
+
+    /// Who acts on what happens in the sessions.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
-        self.0.hooks = Arc::new(hooks);
+        self.0.hooks = Some(Arc::new(hooks));
         self
     }
 

@@ -1,10 +1,10 @@
 //! The storage behind each action: what is looked at, changed and opened through the user's view.
 
-use ftp_fs::{ListTarget, UniqueFile, UserView};
+use ftp_fs::{ListTarget, Located, UniqueFile, UserView};
 use ftp_proto::{Change, OpenTarget, Opened, Stat, StatPurpose};
-use ftp_types::{FileKind, FsError, Metadata, WriteMode};
+use ftp_types::{FileKind, FsError, Metadata, UserName, VirtualPath, WriteMode};
 
-use crate::holdings::{Extent, OpenHandle};
+use crate::holdings::{ChangeTrace, Extent, OpenHandle};
 
 /// Looks at a file or directory, with the right that the purpose takes.
 pub(crate) async fn stat(view: &UserView, Stat { path, purpose }: Stat) -> Result<Metadata, FsError> {
@@ -29,6 +29,18 @@ pub(crate) async fn change(view: &UserView, change: Change) -> Result<(), FsErro
     }
 }
 
+/// Where the change really takes place.
+pub(crate) fn trace(view: &UserView, change: &Change, user: UserName) -> ChangeTrace {
+    let (path, before) = match change {
+        Change::MakeDirectory(path) | Change::RemoveDirectory(path) | Change::RemoveFile(path) => (Some(path), None),
+        Change::SetMode { path, .. } | Change::SetModified { path, .. } => (Some(path), None),
+        Change::Rename { from, to } => (Some(to), Some(from)),
+        _ => (None, None),
+    };
+    let real = |path: Option<&VirtualPath>| path.and_then(|path| view.real_path(path));
+    ChangeTrace { user, real_path: real(path), real_path_before: real(before) }
+}
+
 /// Tells whether it could be opened.
 pub(crate) async fn check(view: &UserView, target: OpenTarget) -> Result<(), FsError> {
     match target {
@@ -43,25 +55,30 @@ pub(crate) async fn check(view: &UserView, target: OpenTarget) -> Result<(), FsE
     }
 }
 
-/// Opens what a transfer needs.
-pub(crate) async fn open(view: &UserView, target: OpenTarget) -> Result<(OpenHandle, Opened), FsError> {
+/// Opens what a transfer needs. Of a file it also tells where it was found.
+pub(crate) async fn open(
+    view: &UserView,
+    target: OpenTarget,
+) -> Result<(OpenHandle, Opened, Option<VirtualPath>), FsError> {
     match target {
         OpenTarget::Read { path, offset } => {
-            let mut reader = view.open(&path, offset).await?;
+            let Located { path, file: mut reader } = view.open(&path, offset).await?;
             let extent = reader.metadata().await.ok().map(|metadata| Extent { offset, len: metadata.len });
             let len = extent.map(|Extent { offset, len }| len.saturating_sub(offset));
-            Ok((OpenHandle::Reader(reader, extent), Opened { len, name: None }))
+            Ok((OpenHandle::Reader(reader, extent), Opened { len, name: None }, Some(path)))
         }
         OpenTarget::Write { path, mode } => {
-            Ok((OpenHandle::Writer(view.create(&path, mode).await?), Opened::default()))
+            let Located { path, file } = view.create(&path, mode).await?;
+            Ok((OpenHandle::Writer(file), Opened::default(), Some(path)))
         }
         OpenTarget::Unique { directory, prefix } => {
-            let UniqueFile { name, writer } = view.create_unique(&directory, &prefix).await?;
-            Ok((OpenHandle::Writer(writer), Opened { len: None, name: Some(name) }))
+            let Located { path, file } = view.create_unique(&directory, &prefix).await?;
+            let UniqueFile { name, writer } = file;
+            Ok((OpenHandle::Writer(writer), Opened { len: None, name: Some(name) }, Some(path)))
         }
         OpenTarget::List { path, file_will_do } => {
             let listing = view.list(&path, list_target(file_will_do)).await?;
-            Ok((OpenHandle::Listing(listing), Opened::default()))
+            Ok((OpenHandle::Listing(listing), Opened::default(), None))
         }
         _ => Err(FsError::Unsupported),
     }

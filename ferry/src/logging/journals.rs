@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ftp_driver::{Hooks, SessionInfo};
+use ftp_driver::{Observer, SessionInfo};
 use ftp_proto::Event;
 use ftp_types::UnixTime;
 
@@ -75,8 +75,8 @@ impl Journals {
 
     /// The watcher of sessions that fills the files. Times of transfers are local, as in all such logs.
     #[must_use]
-    pub fn hooks(&self, zone: LocalZone) -> impl Hooks + use<> {
-        JournalHooks { journals: self.clone(), zone }
+    pub fn observer(&self, zone: LocalZone) -> impl Observer + use<> {
+        JournalObserver { journals: self.clone(), zone }
     }
 }
 
@@ -92,12 +92,12 @@ impl Journal {
     }
 }
 
-struct JournalHooks {
+struct JournalObserver {
     journals: Journals,
     zone: LocalZone,
 }
 
-impl Hooks for JournalHooks {
+impl Observer for JournalObserver {
     fn event(&self, session: &SessionInfo, event: &Event) {
         let peer = session.addresses.peer;
         match (event, &self.journals) {

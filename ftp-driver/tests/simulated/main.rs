@@ -1,6 +1,7 @@
 //! Sessions in a simulated world: hours pass in no time, and always in the same way.
 
 mod breaking;
+mod hooks;
 mod world;
 
 use std::net::SocketAddr;
@@ -118,7 +119,7 @@ fn lines_of_stat_and_replies_keep_their_order_when_the_client_reads_slowly() {
 fn replies_are_not_hoarded_behind_work_that_waits_for_its_turn() {
     /// Counts the bytes of all replies.
     struct Said(Arc<Mutex<usize>>);
-    impl ftp_driver::Hooks for Said {
+    impl ftp_driver::Observer for Said {
         fn reply(&self, _: &ftp_driver::SessionInfo, reply: &ftp_proto::Reply) {
             let mut bytes = Vec::new();
             reply.write_to(&mut bytes);
@@ -127,7 +128,7 @@ fn replies_are_not_hoarded_behind_work_that_waits_for_its_turn() {
     }
 
     let said = Arc::new(Mutex::new(0));
-    let mut session = Simulated::new(service().hooks(Said(Arc::clone(&said))));
+    let mut session = Simulated::new(service().observer(Said(Arc::clone(&said))));
     session.login();
     let _data = session.passive();
     // Replies that nobody reads leave no room for the 125, behind which the transfer waits to begin.
@@ -195,7 +196,7 @@ fn no_line_of_a_listing_that_fails_comes_behind_the_last_reply() {
 fn a_flood_of_commands_keeps_no_timer_from_its_time() {
     /// A client that answers each reply by a command at once, while time passes.
     struct Flood(World, Arc<Mutex<(SimStream, usize)>>);
-    impl ftp_driver::Hooks for Flood {
+    impl ftp_driver::Observer for Flood {
         fn reply(&self, _: &ftp_driver::SessionInfo, _: &ftp_proto::Reply) {
             let mut client = self.1.lock().unwrap();
             client.0.receive();
@@ -210,7 +211,7 @@ fn a_flood_of_commands_keeps_no_timer_from_its_time() {
 
     let (control, server) = SimStream::pair();
     let (world, client) = (World::default(), Arc::new(Mutex::new((control, 0))));
-    let service = service().hooks(Flood(world.clone(), Arc::clone(&client))).build();
+    let service = service().observer(Flood(world.clone(), Arc::clone(&client))).build();
     let addresses = Addresses { local: local(21), peer: SocketAddr::from(([192, 0, 2, 2], 50_000)) };
     let mut task = Task::new(serve_connection(world.clone(), service, server, addresses));
     let summary = loop {
@@ -260,13 +261,13 @@ fn a_shortage_of_descriptors_makes_no_busy_loop_and_passes() {
 #[test]
 fn a_panic_ends_its_session_alone() {
     struct Panics;
-    impl ftp_driver::Hooks for Panics {
+    impl ftp_driver::Observer for Panics {
         fn reply(&self, _: &ftp_driver::SessionInfo, reply: &ftp_proto::Reply) {
             assert!(reply.code().number() != 200, "this panic is a part of the test");
         }
     }
 
-    let (world, service) = (World::default(), service().hooks(Panics).build());
+    let (world, service) = (World::default(), service().observer(Panics).build());
     let (listener, address) = world.listen(local(21)).unwrap();
     let handle = Handle::new(&service, vec![address]);
     let sessions = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,150 @@
+//! The calls of hooks that a session has yet to make: one at a time, polled beside everything else.
+
+use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ftp_fs::BoxFuture;
+use tracing::{error, warn};
+
+use crate::hooks::{FileTransfer, Hooks, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
+use crate::observer::{SessionInfo, Summary};
+
+/// How many calls may wait.
+const WAITING_MAX: usize = 256;
+/// How many calls are finished before others of the thread have their turn.
+const CALLS_PER_TURN: usize = 32;
+
+/// A call of one of the methods of [`Hooks`].
+#[derive(Debug)]
+pub(crate) enum Call {
+    Connected(SessionInfo),
+    Disconnected(Summary),
+    LoggedIn(LoggedIn),
+    LoginFailed(LoginFailed),
+    LoggedOut(LoggedOut),
+    FileSent(FileTransfer),
+    FileReceived(FileTransfer),
+    IncompleteSent(IncompleteTransfer),
+    IncompleteReceived(IncompleteTransfer),
+    Changed(TreeChange),
+    Missed(SessionInfo, u64),
+}
+
+/// The calls of one session, in order. Without hooks it stays empty.
+pub(crate) struct HookQueue {
+    hooks: Option<Arc<dyn Hooks>>,
+    waiting: VecDeque<Call>,
+    running: Option<BoxFuture<'static, ()>>,
+    /// Calls that were left out behind those that wait, and the session that they were of.
+    missed: Option<(SessionInfo, u64)>,
+}
+
+impl HookQueue {
+    pub(crate) fn new(hooks: Option<Arc<dyn Hooks>>) -> Self {
+        Self { hooks, waiting: VecDeque::new(), running: None, missed: None }
+    }
+
+    /// Whether anybody wants to be called.
+    pub(crate) const fn is_used(&self) -> bool {
+        self.hooks.is_some()
+    }
+
+    /// Whether nothing is left to be done.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.waiting.is_empty() && self.missed.is_none()
+    }
+
+    /// Adds a call, if there is room.
+    pub(crate) fn push(&mut self, session: &SessionInfo, call: impl FnOnce(SessionInfo) -> Call) {
+        if !self.is_used() {
+            return;
+        }
+        if self.waiting.len() + usize::from(self.missed.is_some()) < WAITING_MAX {
+            self.push_anyway(call(session.clone()));
+        } else if let Some((_, count)) = &mut self.missed {
+            *count += 1;
+        } else {
+            warn!("hooks are too slow: from now on calls are left out");
+            self.missed = Some((session.clone(), 1));
+        }
+    }
+
+    /// Adds the last call, for which there is always room.
+    pub(crate) fn push_last(&mut self, summary: &Summary) {
+        if self.is_used() {
+            self.push_anyway(Call::Disconnected(summary.clone()));
+        }
+    }
+
+    /// Ready when nothing waits and nothing runs.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..CALLS_PER_TURN {
+            if self.running.is_none() {
+                self.running = self.next();
+            }
+            let Some(running) = &mut self.running else { return Poll::Ready(()) };
+            if let Some(Poll::Pending) = guarded(|| running.as_mut().poll(cx)) {
+                return Poll::Pending;
+            }
+            let done = self.running.take();
+            guarded(|| drop(done));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Gives up what runs and what waits. Tells how many calls that were.
+    pub(crate) fn give_up(&mut self) -> usize {
+        let running = self.running.take();
+        let count = usize::from(running.is_some()) + self.waiting.len();
+        guarded(|| drop(running));
+        self.waiting.clear();
+        self.missed = None;
+        count
+    }
+
+    fn push_anyway(&mut self, call: Call) {
+        let missed = self.missed.take().map(|(session, count)| Call::Missed(session, count));
+        self.waiting.extend(missed.into_iter().chain([call]));
+    }
+
+    fn next(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let missed = || self.missed.take().map(|(session, count)| Call::Missed(session, count));
+        let Some(call) = self.waiting.pop_front().or_else(missed) else {
+            // A burst leaves no memory behind that is not needed any more.
+            self.waiting = VecDeque::new();
+            return None;
+        };
+        let hooks = Arc::clone(self.hooks.as_ref()?);
+        Some(Box::pin(async move { call.of(&*hooks).await }))
+    }
+}
+
+impl Call {
+    fn of(self, hooks: &dyn Hooks) -> BoxFuture<'_, ()> {
+        match self {
+            Self::Connected(session) => hooks.connected(session),
+            Self::Disconnected(summary) => hooks.disconnected(summary),
+            Self::LoggedIn(event) => hooks.logged_in(event),
+            Self::LoginFailed(event) => hooks.login_failed(event),
+            Self::LoggedOut(event) => hooks.logged_out(event),
+            Self::FileSent(event) => hooks.file_sent(event),
+            Self::FileReceived(event) => hooks.file_received(event),
+            Self::IncompleteSent(event) => hooks.incomplete_sent(event),
+            Self::IncompleteReceived(event) => hooks.incomplete_received(event),
+            Self::Changed(event) => hooks.changed(event),
+            Self::Missed(session, count) => hooks.missed(session, count),
+        }
+    }
+}
+
+/// Runs code of the embedder's, whose panic is to end nothing but itself: it is never touched again.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    if done.is_err() {
+        error!("a hook panicked");
+    }
+    done.ok()
+}
