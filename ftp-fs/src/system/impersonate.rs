@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::mem::{self, ManuallyDrop};
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 
 use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
-use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, UniqueFile};
+use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, Remains, UniqueFile};
 
 /// Somebody whose identity a thread can take on.
 ///
@@ -142,6 +143,11 @@ impl<B: BlockingBackend, C: Impersonate + ?Sized> BlockingBackend for Impersonat
     fn set_modified(&self, path: &VirtualPath, time: UnixTime) -> Result<(), FsError> {
         self.0.ask(|backend| backend.set_modified(path, time))
     }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        // Nothing is looked up for it.
+        self.0.handle.as_ref()?.real_path(path)
+    }
 }
 
 /// Something of a back end that is used, and dropped, as one user.
@@ -198,6 +204,10 @@ impl<C: Impersonate + ?Sized> BlockingWriter for Held<Box<dyn BlockingWriter>, C
         // To drop it is to use it; not as somebody else.
         let writer = ManuallyDrop::new(writer);
         as_user(&*self.identity, || ManuallyDrop::into_inner(writer).finish())
+    }
+
+    fn remains(&self) -> Remains {
+        self.handle.as_ref().map_or_else(Remains::default, |writer| writer.remains())
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ftp_fs::system::{Impersonate, Impersonated, impersonating};
 use ftp_fs::{
-    BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, MemoryFs, UniqueFile, conformance,
+    BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, LocalFs, MemoryFs, Remains, UniqueFile,
+    conformance,
 };
 use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
@@ -184,6 +185,14 @@ fn each_step_begins_and_ends_once() {
     let reader = storage.open(&path("/a"), 0).unwrap();
     drop(reader);
     assert_eq!((somebody.begun.load(Ordering::Relaxed), somebody.ended.load(Ordering::Relaxed)), (5, 5));
+}
+
+#[test]
+fn what_hooks_ask_is_passed_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Impersonated::new(Arc::new(Somebody::default()), LocalFs::open(directory.path()).unwrap());
+    assert_eq!(storage.real_path(&path("/a")), Some(directory.path().canonicalize().unwrap().join("a")));
+    assert_eq!(storage.create(&path("/a"), WriteMode::Replace).unwrap().remains(), Remains::Partial);
 }
 
 #[test]
