@@ -68,6 +68,11 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Accounts, tls: Opt
         .max_connections_per_ip(server.max_connections_per_ip as usize)
         .read_limit(data.read_limit.unwrap_or(0))
         .write_limit(data.write_limit.unwrap_or(0))
+        .user_read_limit(data.user_read_limit.unwrap_or(0))
+        .user_write_limit(data.user_write_limit.unwrap_or(0))
+        .server_read_limit(data.server_read_limit.unwrap_or(0))
+        .server_write_limit(data.server_write_limit.unwrap_or(0))
+        .burst(data.burst)
         .use_sendfile(session.use_sendfile)
         .observer(journals.observer(zone.clone()));
     if let Some(ports) = &data.passive_ports {
@@ -116,7 +121,9 @@ pub fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
     }
     if let Some(anonymous) = &config.anonymous {
         let home = anonymous.home.as_path();
-        let added = accounts.add_anonymous(home, anonymous.perm);
+        let name = "anonymous".parse().expect("it is a name");
+        let account = NewUser::new(name, Credential::Any, home).permissions(anonymous.perm);
+        let added = accounts.add(limited(account, &anonymous.limits));
         match added.map_err(|error| AccountError { account: "anonymous".to_owned(), error })? {
             Some(Warning::AnonymousMayWrite) => warn!(home = %home.display(), "anybody may change and add files"),
             Some(warning) => warn!(home = %home.display(), "{warning}"),
@@ -135,18 +142,23 @@ fn add(accounts: &VirtualUsers, user: &User) -> Result<(), UserError> {
         config::Credential::Hash(hash) => Credential::Hash(hash.clone()),
     };
     let message = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
-    // To the account, zero is "no limit", and none "as the server".
-    let limit = |own: Option<Option<u64>>| own.map(Option::unwrap_or_default);
     let account = NewUser::new(user.name.clone(), credential, user.home.as_path())
         .permissions(user.perm)
-        .messages(message(&user.login_message, LOGIN_MESSAGE), message(&user.quit_message, QUIT_MESSAGE))
-        .limits(limit(user.read_limit), limit(user.write_limit));
-    warn_of(&user.name, accounts.add(account)?);
+        .messages(message(&user.login_message, LOGIN_MESSAGE), message(&user.quit_message, QUIT_MESSAGE));
+    warn_of(&user.name, accounts.add(limited(account, &user.limits))?);
     for config::Override { path, perm, recursive } in &user.overrides {
         let rule = Override { path: path.clone(), permissions: *perm, recursive: *recursive };
         warn_of(&user.name, accounts.override_permissions(&user.name, rule)?);
     }
     Ok(())
+}
+
+fn limited(account: NewUser, limits: &config::Limits) -> NewUser {
+    // To the account, zero is "no limit", and none "as the server".
+    let limit = |own: Option<Option<u64>>| own.map(Option::unwrap_or_default);
+    account
+        .limits(limit(limits.read), limit(limits.write))
+        .total_limits(limit(limits.total_read), limit(limits.total_write))
 }
 
 fn warn_of(user: &UserName, warning: Option<Warning>) {

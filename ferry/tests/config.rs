@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferry::cli::RuntimeName;
-use ferry::config::{Anonymous, Config, Credential, LogFormat, LogLevel, Override};
+use ferry::config::{Anonymous, Config, Credential, Limits, LogFormat, LogLevel, Override};
 use tempfile::TempDir;
 
 /// A folder with `home/incoming` in it, and the file `ferry.toml`.
@@ -113,6 +113,11 @@ fn data_keys() {
         stall_timeout = 2
         read_limit = 1_000
         write_limit = 0x10
+        user_read_limit = 2
+        user_write_limit = 3
+        server_read_limit = 4
+        server_write_limit = 5
+        burst = 0.25
         "#,
     );
     let data = config.data;
@@ -127,6 +132,9 @@ fn data_keys() {
         (Some(Duration::from_secs(1)), Some(Duration::from_secs(2)))
     );
     assert_eq!((data.read_limit, data.write_limit), (Some(1000), Some(16)));
+    assert_eq!((data.user_read_limit, data.user_write_limit), (Some(2), Some(3)));
+    assert_eq!((data.server_read_limit, data.server_write_limit), (Some(4), Some(5)));
+    assert_eq!(data.burst, Duration::from_millis(250));
 }
 
 #[test]
@@ -143,6 +151,8 @@ fn accounts_and_relative_paths() {
         quit_message = "Bye."
         read_limit = 0
         write_limit = 5
+        total_read_limit = 6
+        total_write_limit = 0
         [[user.override]]
         path = "/incoming/"
         perm = "elradfmwMT"
@@ -153,6 +163,7 @@ fn accounts_and_relative_paths() {
         home = "home"
         [anonymous]
         home = "home/incoming"
+        total_write_limit = 7
         "#,
     );
     let [alice, bob] = &config.users[..] else { panic!("{:?}", config.users) };
@@ -160,13 +171,15 @@ fn accounts_and_relative_paths() {
     assert_eq!(alice.credential, Credential::Password("plain".into()));
     assert_eq!(alice.perm.to_string(), "elw");
     assert_eq!((alice.login_message.as_deref(), alice.quit_message.as_deref()), (Some("Hello."), Some("Bye.")));
-    assert_eq!((alice.read_limit, alice.write_limit), (Some(None), Some(Some(5))));
+    let limits = Limits { read: Some(None), write: Some(Some(5)), total_read: Some(Some(6)), total_write: Some(None) };
+    assert_eq!((alice.limits, bob.limits), (limits, Limits::default()));
     let perm = "elradfmwMT".parse().unwrap();
     assert_eq!(alice.overrides, [Override { path: "/incoming".try_into().unwrap(), perm, recursive: true }]);
     assert!(matches!(&bob.credential, Credential::Hash(hash) if hash.starts_with("$argon2id$")));
-    assert_eq!((bob.perm.to_string(), bob.read_limit), ("elr".to_owned(), None));
+    assert_eq!(bob.perm.to_string(), "elr");
     let perm = "elr".parse().unwrap();
-    assert_eq!(config.anonymous, Some(Anonymous { home: site.path("home/incoming"), perm }));
+    let limits = Limits { total_write: Some(Some(7)), ..Limits::default() };
+    assert_eq!(config.anonymous, Some(Anonymous { home: site.path("home/incoming"), perm, limits }));
 }
 
 #[test]
@@ -260,7 +273,7 @@ fn errors_in_accounts() {
             "16:8: user.name: a user name cannot hold control characters",
             "17:12: user.password: expected a string that is not empty",
             "18:1: user.hme: unknown key; [user] can have name, password, password_hash, home, perm, login_message, \
-             quit_message, read_limit, write_limit, override",
+             quit_message, read_limit, write_limit, total_read_limit, total_write_limit, override",
             "19:1: anonymous: home is missing: the directory that is shared",
         ],
     );

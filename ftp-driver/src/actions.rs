@@ -13,7 +13,7 @@ use ftp_proto::{
 use ftp_types::{FsError, UserName};
 
 use crate::data::DataStream;
-use crate::holdings::{FileTrace, Holdings, LoggedIn, OpenFile, OpenHandle, SpeedLimits};
+use crate::holdings::{FileTrace, Holdings, LoggedIn, OpenFile, OpenHandle};
 use crate::list;
 use crate::outlet::Outlet;
 use crate::pump;
@@ -23,6 +23,7 @@ use crate::service::Service;
 use crate::sockets;
 use crate::storage;
 use crate::task::{Progress, Running, Task};
+use crate::throttle::Throttle;
 use crate::tls::SessionTls;
 use crate::tls_sessions::Purpose;
 use crate::wire::{self, ClosesFirst, Meter, Wire};
@@ -70,11 +71,12 @@ impl<R: Runtime> Actions<R> {
 
     fn authenticate(&self, ticket: Ticket<Authenticate>) -> Box<dyn Running<R>> {
         let work = self.judge(ticket.request());
-        let (runtime, settings) = (self.runtime.clone(), Arc::clone(&self.service.settings));
+        let (runtime, service) = (self.runtime.clone(), self.service.clone());
         Task::new(ticket, work, move |result: Result<Account, AuthError>, id, holdings: &mut Holdings<R>| {
             let account = result.map_err(login_error)?;
+            let limits = service.speed_limits(&account, runtime.now());
             let view = Arc::new(UserView::new(&account, runtime));
-            holdings.account.keep(id, LoggedIn { view, limits: SpeedLimits::of(&account, &settings) });
+            holdings.account.keep(id, LoggedIn { view, limits });
             Ok(Login { directory: account.start, message: account.login_message, farewell: account.quit_message })
         })
     }
@@ -239,12 +241,12 @@ impl<R: Runtime> Actions<R> {
             let (Some(OpenFile { handle, limits }), Some(channel)) = (file, channel) else {
                 return Transferred { bytes: 0, end: Err(TransferError::ConnectionLost) };
             };
-            let limit = match (&handle, &channel) {
-                (_, wire::Channel::Control(_)) => None,
-                (OpenHandle::Writer(_), _) => limits.receive,
-                _ => limits.send,
+            let throttle = match (&handle, &channel) {
+                (_, wire::Channel::Control(_)) => Throttle::default(),
+                (OpenHandle::Writer(_), _) => limits.receiving(),
+                _ => limits.sending(),
             };
-            let mut wire = Wire::new(runtime, channel, meter, limit);
+            let mut wire = Wire::new(runtime, channel, meter, throttle);
             let end = move_bytes(&mut wire, handle, kind, formatter, sendfile).await;
             Transferred { bytes: wire.meter.bytes(), end }
         };

@@ -552,9 +552,11 @@ impl<R: Runtime> Drop for Connection<R> {
 
 fn tell_progress<R: Runtime>(session: &mut Session, task: &mut dyn Running<R>, now: Instant) -> bool {
     let (id, Some(progress)) = (task.id(), task.progress()) else { return false };
-    let Some(bytes) = progress.news() else { return false };
-    session.handle_progress(id, bytes, now);
-    true
+    let (bytes, pause) = (progress.news(), progress.pause());
+    let any = bytes.is_some() || pause.is_some();
+    bytes.into_iter().for_each(|bytes| session.handle_progress(id, bytes, now));
+    pause.into_iter().for_each(|until| session.handle_pause(id, until, now));
+    any
 }
 
 fn transferred(session: SessionInfo, report: &TransferReport, trace: FileTrace) -> Call {

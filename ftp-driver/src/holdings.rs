@@ -1,17 +1,16 @@
 //! The real things that a session has: storage, files, sockets. The core knows them by the ids of the actions that
 //! made them.
 
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ftp_fs::{Account, Listing, Reader, Remains, UserView, Writer};
+use ftp_fs::{Listing, Reader, Remains, UserView, Writer};
 use ftp_proto::{ActionId, Resource};
 use ftp_types::UserName;
 
 use crate::data::{ClosingQueue, DataStream};
 use crate::runtime::Runtime;
-use crate::service::Settings;
+use crate::throttle::SpeedLimits;
 
 pub(crate) struct Holdings<R: Runtime> {
     pub(crate) account: Slots<LoggedIn>,
@@ -52,13 +51,6 @@ pub(crate) struct Slots<T>(Vec<(ActionId, T)>);
 pub(crate) struct LoggedIn {
     pub(crate) view: Arc<UserView>,
     pub(crate) limits: SpeedLimits,
-}
-
-/// How fast the transfers of an account may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SpeedLimits {
-    pub(crate) receive: Option<NonZeroU64>,
-    pub(crate) send: Option<NonZeroU64>,
 }
 
 /// Something that was opened for a transfer. It keeps the speed limits of whoever opened it: that user may be logged
@@ -138,14 +130,5 @@ impl<T> Slots<T> {
 impl<T> Default for Slots<T> {
     fn default() -> Self {
         Self(Vec::new())
-    }
-}
-
-impl SpeedLimits {
-    pub(crate) fn of(account: &Account, settings: &Settings) -> Self {
-        Self {
-            receive: account.read_limit.map_or(settings.read_limit, NonZeroU64::new),
-            send: account.write_limit.map_or(settings.write_limit, NonZeroU64::new),
-        }
     }
 }

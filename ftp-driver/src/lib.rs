@@ -33,6 +33,7 @@ mod shutdown;
 pub mod sockets;
 mod storage;
 mod task;
+mod throttle;
 mod tls;
 mod tls_sessions;
 mod wire;

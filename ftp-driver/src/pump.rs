@@ -32,7 +32,7 @@ pub(crate) async fn download<R: Runtime>(
     zero_copy: bool,
 ) -> Result<(), TransferError> {
     let image = representation == Representation::Image;
-    let file = if zero_copy && image && !wire.is_limited() { zero_copy::file_of(&*reader) } else { None };
+    let file = if zero_copy && image && !wire.throttle.is_limited() { zero_copy::file_of(&*reader) } else { None };
     let sent = match file {
         Some(file) => zero_copy::send(wire, file).await?,
         None => None,

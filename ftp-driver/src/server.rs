@@ -106,9 +106,11 @@ impl Handle {
         self.0.stop.ask(Shutdown::Now);
     }
 
-    /// Serves new connections by another service from now on. Those that stand keep theirs, and are counted on.
+    /// Serves new connections by another service from now on. Those that stand keep theirs, and are counted on; speed
+    /// limits for a user and for the server hold for all of them together.
     pub fn set_service(&self, service: &Service) {
-        self.state().service = service.stopped_by(&self.0.stop);
+        let mut state = self.state();
+        state.service = service.in_place_of(&state.service).stopped_by(&self.0.stop);
     }
 
     fn service(&self) -> Service {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ftp_fs::{Authenticator, BlockingAuthenticator, Offload};
-use ftp_proto::{Config, TlsPolicy};
+use ftp_fs::{Account, Authenticator, BlockingAuthenticator, Offload};
+use ftp_proto::{Config, Instant, TlsPolicy};
 use ftp_types::{TimeZone, UnixTime, Utc};
 
 use crate::hooks::Hooks;
@@ -15,6 +15,7 @@ use crate::limits::Maxima;
 use crate::observer::Observer;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
+use crate::throttle::{BothWays, Limit, Rates, SpeedLimits, Users};
 use crate::tls::TlsServer;
 
 /// Everything that the sessions of a server have in common. A clone is another handle to the same.
@@ -24,6 +25,7 @@ use crate::tls::TlsServer;
 #[derive(Clone)]
 pub struct Service {
     pub(crate) settings: Arc<Settings>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) stop: Stop,
     pub(crate) implicit_tls: bool,
 }
@@ -37,14 +39,20 @@ pub(crate) struct Settings {
     pub(crate) config: Arc<Config>,
     pub(crate) tls: Option<TlsServer>,
     pub(crate) passive_ports: Option<RangeInclusive<u16>>,
-    pub(crate) read_limit: Option<NonZeroU64>,
-    pub(crate) write_limit: Option<NonZeroU64>,
+    pub(crate) rates: Rates,
     pub(crate) maxima: Maxima,
     pub(crate) use_sendfile: bool,
     pub(crate) zone: Arc<dyn TimeZone>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
     pub(crate) clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
+}
+
+/// What sessions have in common that outlives the settings that they began under.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) server_limits: BothWays<Limit>,
+    pub(crate) users: Users,
 }
 
 enum Logins {
@@ -78,10 +86,25 @@ impl Service {
         Self { implicit_tls: true, ..self.clone() }
     }
 
+    /// The same service in the place of an older one, whose sessions go on: limits for a user and for the server hold
+    /// for old and new sessions together, and are those of this service from now on. Those who run the accept loop
+    /// themselves use it; the adapters' servers do so on their own.
+    #[must_use]
+    pub fn in_place_of(&self, older: &Self) -> Self {
+        let rates = &self.settings.rates;
+        older.shared.server_limits.set(&rates.server, rates.burst);
+        Self { shared: Arc::clone(&older.shared), ..self.clone() }
+    }
+
     /// How many connections the service takes.
     #[must_use]
     pub fn maxima(&self) -> Maxima {
         self.settings.maxima
+    }
+
+    pub(crate) fn speed_limits(&self, account: &Account, now: Instant) -> SpeedLimits {
+        let Shared { server_limits, users, .. } = &*self.shared;
+        SpeedLimits::of(account, &self.settings.rates, users, server_limits, now)
     }
 
     pub(crate) fn authenticator<R: Runtime>(&self, runtime: &R) -> Arc<dyn Authenticator> {
@@ -102,8 +125,7 @@ impl ServiceBuilder {
             config: Arc::default(),
             tls: None,
             passive_ports: None,
-            read_limit: None,
-            write_limit: None,
+            rates: Rates::NONE,
             maxima: Maxima::default(),
             use_sendfile: true,
             zone: Arc::new(Utc),
@@ -134,13 +156,46 @@ impl ServiceBuilder {
 
     /// How many bytes a second each upload may receive, unless the account says otherwise; 0: any number.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
-        self.0.read_limit = NonZeroU64::new(bytes_per_second);
+        self.0.rates.transfer.receive = NonZeroU64::new(bytes_per_second);
         self
     }
 
     /// How many bytes a second each download and listing may send, unless the account says otherwise; 0: any number.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
-        self.0.write_limit = NonZeroU64::new(bytes_per_second);
+        self.0.rates.transfer.send = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How many bytes a second all uploads of a user together may receive, unless the account says otherwise; 0: any
+    /// number. All anonymous users are one.
+    pub fn user_read_limit(mut self, bytes_per_second: u64) -> Self {
+        self.0.rates.user.receive = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How many bytes a second all downloads and listings of a user together may send, unless the account says
+    /// otherwise; 0: any number. All anonymous users are one.
+    pub fn user_write_limit(mut self, bytes_per_second: u64) -> Self {
+        self.0.rates.user.send = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How many bytes a second all uploads of the server together may receive; 0: any number.
+    pub fn server_read_limit(mut self, bytes_per_second: u64) -> Self {
+        self.0.rates.server.receive = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How many bytes a second all downloads and listings of the server together may send; 0: any number.
+    pub fn server_write_limit(mut self, bytes_per_second: u64) -> Self {
+        self.0.rates.server.send = NonZeroU64::new(bytes_per_second);
+        self
+    }
+
+    /// How much may move at once after a pause, under any of the limits, as the time that it takes at that limit; a
+    /// tenth of a second by default. The longer it is the less exact is a limit over a short time.
+    pub fn burst(mut self, burst: Duration) -> Self {
+        self.0.rates.burst = burst;
         self
     }
 
@@ -192,7 +247,9 @@ impl ServiceBuilder {
         if self.0.tls.is_some() && self.0.config.tls.is_none() {
             Arc::make_mut(&mut self.0.config).tls = Some(TlsPolicy::default());
         }
-        Service { settings: Arc::new(self.0), stop: Stop::new(), implicit_tls: false }
+        let shared = Shared::default();
+        shared.server_limits.set(&self.0.rates.server, self.0.rates.burst);
+        Service { settings: Arc::new(self.0), shared: Arc::new(shared), stop: Stop::new(), implicit_tls: false }
     }
 }
 

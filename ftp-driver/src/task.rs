@@ -29,6 +29,7 @@ pub(crate) struct Progress {
     pub(crate) meter: Meter,
     pub(crate) receives: bool,
     reported: u64,
+    pause: Instant,
 }
 
 /// The work of one action. What it yields becomes the answer by `keep`, which puts sockets, files and accounts where
@@ -43,13 +44,19 @@ pub(crate) struct Task<Q: Request, T, K> {
 
 impl Progress {
     pub(crate) fn new(meter: Meter, receives: bool) -> Self {
-        Self { meter, receives, reported: 0 }
+        Self { meter, receives, reported: 0, pause: Instant::default() }
     }
 
     /// The bytes so far, if there are more than last time.
     pub(crate) fn news(&mut self) -> Option<u64> {
         let bytes = self.meter.bytes();
         (std::mem::replace(&mut self.reported, bytes) != bytes).then_some(bytes)
+    }
+
+    /// Until when speed limits hold the transfer back, if that was not told yet.
+    pub(crate) fn pause(&mut self) -> Option<Instant> {
+        let until = self.meter.paused_until();
+        (std::mem::replace(&mut self.pause, until) != until).then_some(until)
     }
 }
 

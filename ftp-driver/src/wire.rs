@@ -1,31 +1,48 @@
 //! One end of a transfer: where its bytes go, how many went, how fast they may.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ftp_proto::{TokenBucket, TransferError};
+use ftp_proto::{Instant, TransferError};
 
 use crate::data::{DataStream, poll_discard};
 use crate::io::{self, within};
 use crate::outlet::Outlet;
 use crate::runtime::Runtime;
+use crate::throttle::Throttle;
 
 /// How long the end of a download waits for the client to close its side.
 const CLOSE_WAIT: Duration = Duration::from_millis(250);
 
-/// How many bytes a transfer has moved: counted inside of it, read by the session that polls it.
+/// How many bytes a transfer has moved, and until when it may not move: noted inside of it, read by the session that
+/// polls it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter(Arc<AtomicU64>);
+pub(crate) struct Meter(Arc<Readings>);
+
+#[derive(Debug, Default)]
+struct Readings {
+    bytes: AtomicU64,
+    /// In nanoseconds of the runtime's clock.
+    paused_until: AtomicU64,
+}
 
 impl Meter {
     pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn pause(&self, until: Instant) {
+        let nanos = u64::try_from(until.since_epoch().as_nanos()).unwrap_or(u64::MAX);
+        self.0.paused_until.store(nanos, Ordering::Relaxed);
+    }
+
+    pub(crate) fn paused_until(&self) -> Instant {
+        Instant::from_epoch(Duration::from_nanos(self.0.paused_until.load(Ordering::Relaxed)))
     }
 }
 
@@ -47,56 +64,55 @@ pub(crate) enum Channel<R: Runtime> {
     Control(Outlet),
 }
 
-/// A channel with its meter and its speed limit.
+/// A channel with its meter and its speed limits.
 pub(crate) struct Wire<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) channel: Channel<R>,
     pub(crate) meter: Meter,
-    bucket: Option<TokenBucket>,
+    pub(crate) throttle: Throttle,
 }
 
 impl<R: Runtime> Wire<R> {
-    pub(crate) fn new(runtime: R, channel: Channel<R>, meter: Meter, limit: Option<NonZeroU64>) -> Self {
-        let bucket = limit.map(|limit| TokenBucket::new(limit, runtime.now()));
-        Self { runtime, channel, meter, bucket }
-    }
-
-    pub(crate) fn is_limited(&self) -> bool {
-        self.bucket.is_some()
+    pub(crate) fn new(runtime: R, channel: Channel<R>, meter: Meter, throttle: Throttle) -> Self {
+        Self { runtime, channel, meter, throttle }
     }
 
     /// Sends all of it.
     pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        let Self { runtime, channel, meter, throttle } = self;
         while !bytes.is_empty() {
-            let allowed = self.allowance(bytes.len()).await;
-            let sent = match &mut self.channel {
-                Channel::Data(stream, _) => io::write(&mut **stream, &bytes[..allowed]).await.map_err(lost)?,
+            let turn = throttle.turn(runtime, meter, bytes.len()).await;
+            let piece = &bytes[..turn.bytes()];
+            let sent = match channel {
+                Channel::Data(stream, _) => io::write(&mut **stream, piece).await.map_err(lost)?,
                 Channel::Control(outlet) => {
-                    outlet.send(&bytes[..allowed]).await;
-                    allowed
+                    outlet.send(piece).await;
+                    piece.len()
                 }
             };
-            self.moved(allowed, sent);
+            turn.moved(sent);
+            meter.add(sent);
             bytes = &bytes[sent..];
         }
         Ok(())
     }
 
     /// Receives into the buffer: waits for the first bytes, then takes what is there already, until the buffer is
-    /// full. The count is less than what was asked for only when nothing more was there; `true` is the clean end.
+    /// full, or as full as the speed limits want it. `true` is the clean end.
+    ///
+    /// What may not go on yet is held here: a client that sends nothing keeps no turn that others could use.
     pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), TransferError> {
-        let mut filled = self.receive_some(buffer).await?;
-        if filled == 0 {
-            return Ok((0, true));
-        }
-        while filled < buffer.len() && self.bucket.is_none() {
-            match self.receive_ready(&mut buffer[filled..]).await? {
+        let piece = self.throttle.piece(buffer.len());
+        let mut filled = self.receive_some(&mut buffer[..piece]).await?;
+        let mut ended = filled == 0;
+        while filled < piece && !ended {
+            match self.receive_ready(&mut buffer[filled..piece]).await? {
                 None => break,
-                Some(0) => return Ok((filled, true)),
-                Some(count) => filled += count,
+                Some(count) => (filled, ended) = (filled + count, count == 0),
             }
         }
-        Ok((filled, false))
+        self.throttle.wait(&self.runtime, &self.meter, filled).await;
+        Ok((filled, ended))
     }
 
     /// Everything is written: sends the end of the stream, and waits a moment for the peer's. So the final reply comes
@@ -137,10 +153,9 @@ impl<R: Runtime> Wire<R> {
     }
 
     async fn receive_some(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
-        let allowed = self.allowance(buffer.len()).await;
         let Channel::Data(stream, _) = &mut self.channel else { return Err(TransferError::ConnectionLost) };
-        let count = io::read(&mut **stream, &mut buffer[..allowed]).await.map_err(lost)?;
-        self.moved(allowed, count);
+        let count = io::read(&mut **stream, buffer).await.map_err(lost)?;
+        self.meter.add(count);
         Ok(count)
     }
 
@@ -156,24 +171,6 @@ impl<R: Runtime> Wire<R> {
         let Some(count) = read.await.transpose().map_err(lost)? else { return Ok(None) };
         self.meter.add(count);
         Ok(Some(count))
-    }
-
-    /// How many bytes may move now; waits until it is at least one.
-    async fn allowance(&mut self, want: usize) -> usize {
-        let Some(bucket) = &mut self.bucket else { return want };
-        loop {
-            match bucket.take(want, self.runtime.now()) {
-                Ok(allowed) => return allowed,
-                Err(later) => io::sleep_until(&self.runtime, later).await,
-            }
-        }
-    }
-
-    fn moved(&mut self, allowed: usize, count: usize) {
-        if let Some(bucket) = &mut self.bucket {
-            bucket.put_back(allowed - count);
-        }
-        self.meter.add(count);
     }
 }
 

@@ -60,10 +60,14 @@ pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Resu
             Probe::Unsupported if offset == start => return Ok(None),
             Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
         }
-        match send_window(wire, &file, offset).await {
+        let Wire { runtime, channel, meter, throttle } = wire;
+        // Usually there are no limits here; there may be since the transfer began.
+        let turn_to_send = throttle.turn(runtime, meter, WINDOW).await;
+        match send_window::<R>(channel, &file, offset, turn_to_send.bytes()).await {
             Ok(0) => break,
             Ok(count) => {
-                wire.meter.add(count);
+                turn_to_send.moved(count);
+                meter.add(count);
                 offset += count as u64;
             }
             Err(error) if offset == start && is_unsupported(&error) => return Ok(None),
@@ -110,12 +114,17 @@ async fn warm<R: Runtime>(runtime: &R, file: &Arc<File>, offset: u64) {
         .await;
 }
 
-async fn send_window<R: Runtime>(wire: &mut Wire<R>, file: &File, offset: u64) -> io::Result<usize> {
-    let Channel::Data(stream, _) = &mut wire.channel else { return Err(io::ErrorKind::Unsupported.into()) };
+async fn send_window<R: Runtime>(
+    channel: &mut Channel<R>,
+    file: &File,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
+    let Channel::Data(stream, _) = channel else { return Err(io::ErrorKind::Unsupported.into()) };
     poll_fn(|cx| {
         stream.poll_write_with(cx, &mut |socket| loop {
             let mut place = offset;
-            match rustix::fs::sendfile(socket, file, Some(&mut place), WINDOW) {
+            match rustix::fs::sendfile(socket, file, Some(&mut place), count) {
                 Err(Errno::INTR) => {}
                 result => return result.map_err(io::Error::from),
             }

@@ -83,6 +83,7 @@ pub struct NewUser {
     mounts: Vec<(VirtualPath, Storage)>,
     messages: Option<(String, String)>,
     limits: (Option<u64>, Option<u64>),
+    total_limits: (Option<u64>, Option<u64>),
 }
 
 /// What is known of a user in the table.
@@ -376,6 +377,7 @@ impl NewUser {
             mounts: Vec::new(),
             messages: None,
             limits: (None, None),
+            total_limits: (None, None),
         }
     }
 
@@ -428,10 +430,16 @@ impl NewUser {
         Self { messages: Some((login.into(), quit.into())), ..self }
     }
 
-    /// With these limits in bytes per second, for receiving and for sending.
+    /// With these limits for each transfer, in bytes per second, for receiving and for sending.
     #[must_use]
     pub fn limits(self, read: Option<u64>, write: Option<u64>) -> Self {
         Self { limits: (read, write), ..self }
+    }
+
+    /// With these limits for all transfers of the user together, in bytes per second, for receiving and for sending.
+    #[must_use]
+    pub fn total_limits(self, read: Option<u64>, write: Option<u64>) -> Self {
+        Self { total_limits: (read, write), ..self }
     }
 
     fn build(self) -> Result<(UserName, User), UserError> {
@@ -443,7 +451,8 @@ impl NewUser {
         let mut account = Account::new(self.name.clone(), home, permissions)
             .with_mounts(mounts)
             .with_permissions(PermissionRules::new(permissions))
-            .with_limits(self.limits.0, self.limits.1);
+            .with_limits(self.limits.0, self.limits.1)
+            .with_total_limits(self.total_limits.0, self.total_limits.1);
         if let Some((login, quit)) = self.messages {
             account = account.with_messages(login, quit);
         }

@@ -58,6 +58,11 @@ pub struct Account {
     pub read_limit: Option<u64>,
     /// Bytes per second that one transfer may send; `Some(0)`: without limit, `None`: as the server is set up.
     pub write_limit: Option<u64>,
+    /// Bytes per second that all transfers of the user together may receive, whatever sessions they are of;
+    /// `Some(0)`: without limit, `None`: as the server is set up.
+    pub total_read_limit: Option<u64>,
+    /// The same for what they send.
+    pub total_write_limit: Option<u64>,
 }
 
 impl Account {
@@ -73,6 +78,8 @@ impl Account {
             quit_message: "Goodbye.".into(),
             read_limit: None,
             write_limit: None,
+            total_read_limit: None,
+            total_write_limit: None,
         }
     }
 
@@ -100,10 +107,17 @@ impl Account {
         Self { login_message: login.into(), quit_message: quit.into(), ..self }
     }
 
-    /// The account with its own limits in bytes per second, for receiving and for sending.
+    /// The account with its own limits for each transfer, in bytes per second, for receiving and for sending.
     #[must_use]
     pub fn with_limits(self, read: Option<u64>, write: Option<u64>) -> Self {
         Self { read_limit: read, write_limit: write, ..self }
+    }
+
+    /// The account with its own limits for all transfers of the user together, in bytes per second, for receiving and
+    /// for sending. The latest login says what holds, for the user's other sessions as well.
+    #[must_use]
+    pub fn with_total_limits(self, read: Option<u64>, write: Option<u64>) -> Self {
+        Self { total_read_limit: read, total_write_limit: write, ..self }
     }
 }
 

@@ -40,7 +40,7 @@ use crate::{Facts, Instant, Representation};
 ///    - the end of the control connection: [`handle_eof`](Self::handle_eof);
 ///    - the moment of [`poll_timeout`](Self::poll_timeout): [`handle_timeout`](Self::handle_timeout);
 ///    - the end of an action: [`complete`](Self::complete) with its ticket; progress of a transfer:
-///      [`handle_progress`](Self::handle_progress).
+///      [`handle_progress`](Self::handle_progress), or [`handle_pause`](Self::handle_pause) while it may not.
 ///
 /// Spurious calls are no-ops, and moments that go back are taken as the latest seen. Peer faults never become errors:
 /// they become replies. A panic is a bug of this crate, never input's.
@@ -268,6 +268,13 @@ impl Session {
     pub fn handle_progress(&mut self, transfer: ActionId, bytes: u64, now: Instant) {
         self.observe(now);
         self.transfer_progressed(transfer, bytes);
+    }
+
+    /// Tells that the driver holds a running transfer back until that moment, by a speed limit. The time until then
+    /// does not count as a stall.
+    pub fn handle_pause(&mut self, transfer: ActionId, until: Instant, now: Instant) {
+        self.observe(now);
+        self.transfer_paused(transfer, until);
     }
 
     /// Answers an action. The ticket moves: a wrong or a second answer does not compile.

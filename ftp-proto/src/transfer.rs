@@ -152,6 +152,14 @@ impl Session {
         }
     }
 
+    /// Notes that a speed limit holds the transfer back until then: that is no fault of the client's.
+    pub(crate) fn transfer_paused(&mut self, transfer: ActionId, until: Instant) {
+        if self.transfer.as_ref().is_some_and(|running| running.phase == Phase::Moving(transfer)) {
+            let from = until.max(self.now);
+            self.timers.set(Timer::Stall, self.config.stall_timeout.map(|timeout| from + timeout));
+        }
+    }
+
     /// ABOR.
     pub(crate) fn abort(&mut self) {
         let Some(running) = &mut self.transfer else {

@@ -25,10 +25,21 @@ pub struct User {
     pub login_message: Option<String>,
     /// Reply to QUIT.
     pub quit_message: Option<String>,
-    /// Bytes per second that a transfer may receive; outer none: as `[data]` says; inner none: no limit.
-    pub read_limit: Option<Option<u64>>,
-    /// Bytes per second that a transfer may send.
-    pub write_limit: Option<Option<u64>>,
+    /// How fast the user's transfers may be.
+    pub limits: Limits,
+}
+
+/// The speed limits of an account, in bytes per second; outer none: as `[data]` says; inner none: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// What a transfer may receive.
+    pub read: Option<Option<u64>>,
+    /// What a transfer may send.
+    pub write: Option<Option<u64>>,
+    /// What all transfers of the account together may receive.
+    pub total_read: Option<Option<u64>>,
+    /// What all transfers of the account together may send.
+    pub total_write: Option<Option<u64>>,
 }
 
 impl User {
@@ -43,8 +54,7 @@ impl User {
             overrides: Vec::new(),
             login_message: None,
             quit_message: None,
-            read_limit: None,
-            write_limit: None,
+            limits: Limits { read: None, write: None, total_read: None, total_write: None },
         }
     }
 }
@@ -76,6 +86,8 @@ pub struct Anonymous {
     pub home: PathBuf,
     /// What they may do.
     pub perm: Permissions,
+    /// How fast their transfers may be. In the totals they count as one user.
+    pub limits: Limits,
 }
 
 /// Reads `[[user]]`. A name can be given once, and `anonymous` not beside `[anonymous]`.
@@ -92,7 +104,8 @@ pub(super) fn anonymous(section: &mut Section<'_>) -> Option<Anonymous> {
     let home = section.require("home", HOME, parse::directory);
     let mut perm = Permissions::READ;
     section.set("perm", &mut perm, parse::permissions);
-    Some(Anonymous { home: home?, perm })
+    let limits = limits(section);
+    Some(Anonymous { home: home?, perm, limits })
 }
 
 const HOME: &str = "the directory that is shared";
@@ -106,11 +119,19 @@ fn user(section: &mut Section<'_>, names: &mut BTreeSet<UserName>) -> Option<Use
     section.set("perm", &mut perm, parse::permissions);
     let login_message = section.get("login_message", parse::string);
     let quit_message = section.get("quit_message", parse::string);
-    let read_limit = section.get("read_limit", parse::rate);
-    let write_limit = section.get("write_limit", parse::rate);
+    let limits = limits(section);
     let overrides = overrides(section, home.as_deref());
     let user = User::new(name?, credential?, home?, perm);
-    Some(User { overrides, login_message, quit_message, read_limit, write_limit, ..user })
+    Some(User { overrides, login_message, quit_message, limits, ..user })
+}
+
+fn limits(section: &mut Section<'_>) -> Limits {
+    Limits {
+        read: section.get("read_limit", parse::rate),
+        write: section.get("write_limit", parse::rate),
+        total_read: section.get("total_read_limit", parse::rate),
+        total_write: section.get("total_write_limit", parse::rate),
+    }
 }
 
 fn fresh_name(value: &Value<'_>, names: &mut BTreeSet<UserName>) -> Option<UserName> {

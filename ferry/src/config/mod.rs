@@ -19,7 +19,7 @@ use clap::ValueEnum;
 use encoding_rs::{Encoding, UTF_8};
 use toml::de::DeTable;
 
-pub use self::accounts::{Anonymous, Credential, Override, User};
+pub use self::accounts::{Anonymous, Credential, Limits, Override, User};
 use self::section::Section;
 pub use self::source::Problems;
 use self::source::Source;
@@ -108,6 +108,16 @@ pub struct Data {
     pub read_limit: Option<u64>,
     /// Bytes per second that a transfer may send.
     pub write_limit: Option<u64>,
+    /// Bytes per second that all transfers of a user together may receive.
+    pub user_read_limit: Option<u64>,
+    /// Bytes per second that all transfers of a user together may send.
+    pub user_write_limit: Option<u64>,
+    /// Bytes per second that all transfers together may receive.
+    pub server_read_limit: Option<u64>,
+    /// Bytes per second that all transfers together may send.
+    pub server_write_limit: Option<u64>,
+    /// How much may move at once after a pause, as the time that it takes at the limit.
+    pub burst: Duration,
 }
 
 /// `[log]`: what is written where.
@@ -220,6 +230,11 @@ impl Default for Data {
             stall_timeout: Some(Duration::from_secs(300)),
             read_limit: None,
             write_limit: None,
+            user_read_limit: None,
+            user_write_limit: None,
+            server_read_limit: None,
+            server_write_limit: None,
+            burst: Duration::from_millis(100),
         }
     }
 }

@@ -71,6 +71,11 @@ fn data(section: &mut Section<'_>, data: &mut Data) {
     section.set("stall_timeout", &mut data.stall_timeout, parse::timeout);
     section.set("read_limit", &mut data.read_limit, parse::rate);
     section.set("write_limit", &mut data.write_limit, parse::rate);
+    section.set("user_read_limit", &mut data.user_read_limit, parse::rate);
+    section.set("user_write_limit", &mut data.user_write_limit, parse::rate);
+    section.set("server_read_limit", &mut data.server_read_limit, parse::rate);
+    section.set("server_write_limit", &mut data.server_write_limit, parse::rate);
+    section.set("burst", &mut data.burst, parse::duration);
 }
 
 fn log(section: &mut Section<'_>, log: &mut Log) {

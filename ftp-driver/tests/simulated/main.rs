@@ -2,6 +2,8 @@
 
 mod breaking;
 mod hooks;
+mod link;
+mod speed;
 mod world;
 
 use std::net::SocketAddr;
