@@ -27,7 +27,8 @@ use crate::log;
 use crate::observer::{SessionInfo, Summary};
 use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
-use crate::shutdown::Stopping;
+use crate::sessions::LiveSession;
+use crate::shutdown::{Asked, Stopping};
 use crate::task::Running;
 use crate::tls::TlsServer;
 
@@ -97,10 +98,10 @@ async fn poll_last_hooks<R: Runtime>(runtime: R, hooks: &mut HookQueue, stopping
         if hooks.poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        while let Poll::Ready(how) = stopping.poll_asked(asked, cx) {
-            asked = Some(how);
+        while let Poll::Ready(what) = stopping.poll_asked(asked, cx) {
+            asked = Some(what);
         }
-        if asked != Some(Shutdown::Now) {
+        if asked != Some(Asked::Stop(Shutdown::Now)) {
             return Poll::Pending;
         }
         let (until, timer) = limit.get_or_insert_with(|| {
@@ -132,7 +133,9 @@ struct Connection<R: Runtime> {
     lingering: Lingering<R>,
     timer: Option<(Instant, R::Timer)>,
     stopping: Stopping,
-    asked: Option<Shutdown>,
+    asked: Option<Asked>,
+    /// The login that is being judged.
+    judging: Option<ActionId>,
     ending: Option<Ending>,
     began: Instant,
     /// The span that the session began in, and its own.
@@ -167,6 +170,7 @@ impl<R: Runtime> Connection<R> {
         let outer_span = Span::current();
         let span = log::session_span(&outer_span, &info);
         let mut hooks = HookQueue::new(service.settings.hooks.clone());
+        stopping.show(LiveSession::new(info.clone(), (service.settings.clock)()));
         service.settings.observer.connected(&info);
         hooks.push(&info, Call::Connected);
         span.in_scope(log::connected);
@@ -182,6 +186,7 @@ impl<R: Runtime> Connection<R> {
             timer: None,
             stopping,
             asked: None,
+            judging: None,
             ending: None,
             began: now,
             outer_span,
@@ -275,6 +280,11 @@ impl<R: Runtime> Connection<R> {
                 self.start_securing(ticket);
             }
             Output::Start(action) => {
+                if let Action::Authenticate(ticket) = &action {
+                    // Before the accounts are looked at: who is removed from them is found here, or not let in there.
+                    self.stopping.show_login(&ticket.request().user);
+                    self.judging = Some(ticket.id());
+                }
                 let started = self.actions.start(action, &mut self.session, self.runtime.now());
                 self.running.extend(started);
             }
@@ -309,6 +319,7 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn set_user(&mut self, user: Option<UserName>) {
+        self.stopping.show_user(self.session.user());
         self.info.user = user;
         self.span = log::session_span(&self.outer_span, &self.info);
     }
@@ -381,9 +392,12 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> bool {
-        let Poll::Ready(how) = self.stopping.poll_asked(self.asked, cx) else { return false };
-        self.asked = Some(how);
-        self.session.shutdown(how, self.runtime.now());
+        let Poll::Ready(asked) = self.stopping.poll_asked(self.asked, cx) else { return false };
+        self.asked = Some(asked);
+        match asked {
+            Asked::Stop(how) => self.session.shutdown(how, self.runtime.now()),
+            Asked::Dismiss(how) => self.session.dismiss(how, self.runtime.now()),
+        }
         true
     }
 
@@ -431,7 +445,11 @@ impl<R: Runtime> Connection<R> {
                 self.count(&mut *task);
                 // A listing that fails leaves lines here, which belong before the reply that ends it.
                 self.actions.outlet.take_into(self.control.out());
+                let judged = self.judging.take_if(|judging| *judging == task.id());
                 task.finish(&mut self.actions.holdings, &mut self.session, self.runtime.now());
+                if judged.is_some() {
+                    self.stopping.show_user(self.session.user());
+                }
                 progress = true;
             } else {
                 place += 1;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ftp_fs::BoxFuture;
 use ftp_proto::{Instant, Reply, Shutdown};
+use ftp_types::UserName;
 use tracing::{debug, error, info, warn};
 
 use crate::connection::serve_in_place;
@@ -19,6 +20,7 @@ use crate::limits::{Exceeded, Limits, Place};
 use crate::rendezvous::is_of_one_connection;
 use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
+use crate::sessions::LiveSession;
 use crate::shutdown::{Stop, Stopping};
 
 /// How long no connection is accepted after the system had no descriptor or no memory for one.
@@ -104,6 +106,39 @@ impl Handle {
     /// Ends all sessions at once.
     pub fn shutdown_now(&self) {
         self.0.stop.ask(Shutdown::Now);
+    }
+
+    /// The sessions that are served at this moment, the oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<LiveSession> {
+        self.0.stop.sessions()
+    }
+
+    /// Ends the sessions that `pick` picks, as [`Stop::end_sessions`] does, and tells how many.
+    ///
+    /// ```
+    /// # fn clear(handle: &ftp_driver::Handle) {
+    /// use ftp_proto::Shutdown;
+    ///
+    /// // Whoever has not logged in is to go.
+    /// handle.end_sessions(|live| live.session.user.is_none(), Shutdown::Now);
+    /// # }
+    /// ```
+    pub fn end_sessions(&self, pick: impl FnMut(&LiveSession) -> bool, how: Shutdown) -> usize {
+        self.0.stop.end_sessions(pick, how)
+    }
+
+    /// Ends the sessions of a user, logins that are being judged included, and tells how many. To remove a user for
+    /// good, take them from the accounts first.
+    ///
+    /// ```
+    /// # fn dismiss(users: &ftp_fs::VirtualUsers, handle: &ftp_driver::Handle, bob: ftp_types::UserName) {
+    /// users.remove(&bob);
+    /// handle.end_sessions_of(&bob, ftp_proto::Shutdown::Graceful);
+    /// # }
+    /// ```
+    pub fn end_sessions_of(&self, user: &UserName, how: Shutdown) -> usize {
+        self.0.stop.end_sessions_of(user, how)
     }
 
     /// Serves new connections by another service from now on. Those that stand keep theirs, and are counted on; speed

@@ -72,8 +72,8 @@ impl Service {
         ServiceBuilder::new(Logins::Async(Arc::new(authenticator)))
     }
 
-    /// The same service, whose sessions end when `stop` is asked to. Those who run the accept loop themselves use it;
-    /// the adapters' servers do so on their own.
+    /// The same service, whose sessions end when `stop` is asked to, and are listed by it. Those who run the accept loop
+    /// themselves use it; the adapters' servers do so on their own.
     #[must_use]
     pub fn stopped_by(&self, stop: &Stop) -> Self {
         Self { stop: stop.clone(), ..self.clone() }
@@ -235,7 +235,8 @@ impl ServiceBuilder {
         self
     }
 
-    /// Where the time of day comes from; the system by default. LIST shows the year of what is old by it.
+    /// Where the time of day comes from; the system by default. LIST shows the year of what is old by it, and sessions
+    /// begin by it.
     pub fn clock(mut self, clock: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
         self.0.clock = Arc::new(clock);
         self

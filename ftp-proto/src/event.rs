@@ -167,8 +167,10 @@ pub enum CloseReason {
     NotFtp,
     /// TLS on the control connection failed.
     TlsFailed,
-    /// The server stops, or somebody ended this session.
+    /// The server stops.
     ShutDown,
+    /// The server goes on, and ended this session.
+    Dismissed,
 }
 
 impl fmt::Display for CloseReason {
@@ -183,6 +185,7 @@ impl fmt::Display for CloseReason {
             Self::NotFtp => "not FTP",
             Self::TlsFailed => "TLS failed",
             Self::ShutDown => "server stops",
+            Self::Dismissed => "ended by the server",
         })
     }
 }

@@ -79,12 +79,18 @@ impl Reply {
         Self { code: ReplyCode(code), shape: Shape::Whole, first: Cow::Borrowed(first.as_bytes()), rest: middle }
     }
 
-    /// A reply whose text comes from an operator and may have line breaks.
+    /// A reply whose text comes from an operator and may have line breaks. A line that is long for a reply of one line
+    /// becomes the first of two, as clients show it better.
     #[must_use]
     pub(crate) fn message(code: u16, text: &str) -> Self {
-        let mut lines = text.trim_end().lines().map(|line| Vec::from(line.as_bytes()));
+        let text = text.trim_end();
+        let mut lines = text.lines().map(|line| Vec::from(line.as_bytes()));
         let first = lines.next().unwrap_or_default();
-        Self { code: ReplyCode(code), shape: Shape::Whole, first: Cow::Owned(first), rest: lines.collect() }
+        let mut rest: Vec<_> = lines.collect();
+        if rest.is_empty() && text.chars().count() > LONG_LINE {
+            rest.push(Vec::new());
+        }
+        Self { code: ReplyCode(code), shape: Shape::Whole, first: Cow::Owned(first), rest }
     }
 
     /// The first line of a reply whose further lines a transfer writes.
@@ -157,6 +163,9 @@ impl fmt::Debug for Reply {
         write!(f, "Reply({self})")
     }
 }
+
+/// Characters of an operator's text that still go into a reply of one line.
+const LONG_LINE: usize = 75;
 
 fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     // On the control connection IAC is a Telnet command and must be doubled (RFC 2640 §2.2 leaves it to Telnet).
@@ -236,6 +245,12 @@ mod tests {
         assert_eq!(wire(&feat), b"211-Features:\r\n UTF8\r\n 211 odd\r\n211 End\r\n");
         assert_eq!(wire(&Reply::message(230, "a\nb\r\nc\n")), b"230-a\r\n b\r\n230 c\r\n");
         assert_eq!(wire(&Reply::message(230, "")), b"230 \r\n");
+        let long = "é".repeat(75);
+        assert_eq!(wire(&Reply::message(230, &long)), alloc::format!("230 {long}\r\n").as_bytes());
+        assert_eq!(
+            wire(&Reply::message(230, &alloc::format!("{long}.\n"))),
+            alloc::format!("230-{long}.\r\n230 \r\n").as_bytes()
+        );
         assert_eq!(wire(&Reply::head(213, "Status:")), b"213-Status:\r\n");
     }
 

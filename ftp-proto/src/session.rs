@@ -29,8 +29,8 @@ use crate::{Facts, Instant, Representation};
 /// Server protocol interpreter for one control connection (RFC 959 §2.3).
 ///
 /// # Driving it
-/// After [`new`](Self::new), and after every call of a `handle_*` method, [`complete`](Self::complete) or
-/// [`shutdown`](Self::shutdown):
+/// After [`new`](Self::new), and after every call of a `handle_*` method, [`complete`](Self::complete),
+/// [`shutdown`](Self::shutdown) or [`dismiss`](Self::dismiss):
 ///
 /// 1. Call [`poll_output`](Self::poll_output) until it answers `None`, and do what each output says, in order. What
 ///    is to be sent may be collected, but it must be written before a [`Output::Start`] that comes behind it starts.
@@ -290,12 +290,21 @@ impl Session {
         self.settle();
     }
 
-    /// Ends the session from the server's side.
+    /// Ends the session since the server stops.
     pub fn shutdown(&mut self, how: Shutdown, now: Instant) {
+        self.end_from_here(how, "Server stops, closing.", CloseReason::ShutDown, now);
+    }
+
+    /// Ends this session, while the server goes on.
+    pub fn dismiss(&mut self, how: Shutdown, now: Instant) {
+        self.end_from_here(how, "Session ended by the administrator, closing.", CloseReason::Dismissed, now);
+    }
+
+    fn end_from_here(&mut self, how: Shutdown, text: &'static str, reason: CloseReason, now: Instant) {
         self.observe(now);
         match how {
-            Shutdown::Graceful => self.end(CloseReason::ShutDown, Some(Reply::new(421, "Server stops, closing."))),
-            Shutdown::Now => self.fail("Server stops, closing.", CloseReason::ShutDown),
+            Shutdown::Graceful => self.end(reason, Some(Reply::new(421, text))),
+            Shutdown::Now => self.fail(text, reason),
         }
         self.settle();
     }

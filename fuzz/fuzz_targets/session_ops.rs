@@ -34,6 +34,9 @@ enum Operation {
     Stop {
         now: bool,
     },
+    Dismiss {
+        now: bool,
+    },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -150,6 +153,7 @@ fn operate(driver: &mut Driver, count: &mut Count, operation: &Operation) {
         Operation::Undrained(index) => undrained(driver, count, pick(VERBS, *index)),
         Operation::Eof => driver.eof(),
         Operation::Stop { now } => driver.shutdown(if *now { Shutdown::Now } else { Shutdown::Graceful }),
+        Operation::Dismiss { now } => driver.dismiss(if *now { Shutdown::Now } else { Shutdown::Graceful }),
     }
 }
 

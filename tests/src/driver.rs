@@ -107,6 +107,12 @@ impl Driver {
         self.drain();
     }
 
+    /// The server ends this session.
+    pub fn dismiss(&mut self, how: Shutdown) {
+        self.session.dismiss(how, self.now);
+        self.drain();
+    }
+
     /// Tells progress of the transfer that runs, if one does: how many bytes it has moved in all.
     pub fn progress(&mut self, bytes: u64) {
         let id = self.ledger.outstanding().find_map(|action| match action {

@@ -120,6 +120,8 @@ impl Stage {
             Kind::Eof => self.driver.eof(),
             Kind::Stop => self.driver.shutdown(Shutdown::Graceful),
             Kind::StopNow => self.driver.shutdown(Shutdown::Now),
+            Kind::Dismiss => self.driver.dismiss(Shutdown::Graceful),
+            Kind::DismissNow => self.driver.dismiss(Shutdown::Now),
             _ => {}
         }
         Ok(())

@@ -17,7 +17,8 @@
 //! O: Cancel*, O: Release(File*)     an output, anywhere among those since the last step that did something
 //! P: 100                   100 bytes have moved
 //! T: 30                    30 seconds pass
-//! E: eof                   the client closes its control connection; also `stop`, `stop now`: the server stops
+//! E: eof                   the client closes its control connection; also `stop`, `stop now`: the server stops; and
+//!                          `dismiss`, `dismiss now`: it ends this session
 //! X: Quit                  the session has ended, for this reason
 //! ```
 //!
@@ -45,6 +46,8 @@ pub(crate) enum Kind {
     Eof,
     Stop,
     StopNow,
+    Dismiss,
+    DismissNow,
     Closed(String),
 }
 
@@ -104,6 +107,8 @@ fn parse_step(line: &str) -> Option<Kind> {
             "eof" => Kind::Eof,
             "stop" => Kind::Stop,
             "stop now" => Kind::StopNow,
+            "dismiss" => Kind::Dismiss,
+            "dismiss now" => Kind::DismissNow,
             _ => return None,
         },
         "X:" => Kind::Closed(text.to_owned()),

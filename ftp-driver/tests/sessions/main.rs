@@ -5,6 +5,7 @@ mod certificates;
 mod client;
 mod confidential;
 mod connections;
+mod dismissal;
 mod secure;
 mod server;
 mod stop;

@@ -1,6 +1,7 @@
 //! Sessions in a simulated world: hours pass in no time, and always in the same way.
 
 mod breaking;
+mod dismissal;
 mod hooks;
 mod link;
 mod speed;
@@ -336,7 +337,11 @@ struct Simulated {
 
 impl Simulated {
     fn new(service: ServiceBuilder) -> Self {
-        let (world, service): (_, Service) = (World::default(), service.build());
+        Self::with(service.build())
+    }
+
+    fn with(service: Service) -> Self {
+        let world = World::default();
         let (control, server) = SimStream::pair();
         let addresses = Addresses { local: local(21), peer: SocketAddr::from(([192, 0, 2, 2], 50_000)) };
         let task = Task::new(serve_connection(world.clone(), service, server, addresses));
@@ -372,6 +377,11 @@ impl Simulated {
         let data = self.world.connect_to(local(port), SocketAddr::from(([192, 0, 2, 2], 50_001))).unwrap();
         self.run();
         data
+    }
+
+    /// Lets the session have one turn, whatever wakes it.
+    fn run_once(&mut self) {
+        assert!(self.task.run_once().is_none(), "the session has ended");
     }
 
     fn run(&mut self) {

@@ -294,6 +294,14 @@ impl<T> Task<T> {
         Self { future: Box::pin(future), woken: Arc::new(Woken(AtomicBool::new(true))) }
     }
 
+    /// Polls once.
+    pub(crate) fn run_once(&mut self) -> Option<T> {
+        match self.future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&self.woken)))) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        }
+    }
+
     /// Polls as long as something wakes it; the result, if it came to that.
     pub(crate) fn run(&mut self) -> Option<T> {
         let waker = Waker::from(Arc::clone(&self.woken));
