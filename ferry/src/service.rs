@@ -73,6 +73,7 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Accounts, tls: Opt
         .server_read_limit(data.server_read_limit.unwrap_or(0))
         .server_write_limit(data.server_write_limit.unwrap_or(0))
         .burst(data.burst)
+        .proxy_protocol(server.proxy_protocol.iter().copied())
         .use_sendfile(session.use_sendfile)
         .observer(journals.observer(zone.clone()));
     if let Some(ports) = &data.passive_ports {

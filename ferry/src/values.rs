@@ -1,10 +1,12 @@
 //! Values that the command line and the configuration file have in common, and what is allowed for them.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use encoding_rs::Encoding;
+use ftp_driver::IpNet;
 
 /// More threads than this are a mistake, not a wish.
 pub(crate) const MAX_WORKERS: usize = 1024;
@@ -59,6 +61,18 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| digits && *port != 0)
 }
 
+/// A network, or one address alone. IPv4 networks in IPv6 clothes are what they are.
+pub(crate) fn net(text: &str) -> Option<IpNet> {
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
+    match net {
+        IpNet::V6(v6) => match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+            (Some(v4), Some(prefix_len)) => IpNet::new(v4.into(), prefix_len).ok(),
+            _ => Some(net),
+        },
+        IpNet::V4(_) => Some(net),
+    }
+}
+
 /// A charset by any of its labels in the WHATWG encoding standard.
 ///
 /// # Errors
@@ -96,6 +110,23 @@ mod tests {
         assert_eq!(port_range("2000 - 2001"), Ok(2000..=2001));
         for wrong in ["", "-", "0", "0-5", "5-", "-5", "5-4", "1-65536", "a-b", "+5", "1-2-3", "５"] {
             assert!(port_range(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nets() {
+        for (text, meant) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("127.0.0.1", "127.0.0.1/32"),
+            ("::1", "::1/128"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(net(text).unwrap().to_string(), meant, "{text}");
+        }
+        for wrong in ["", "localhost", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "10.0.0.1:21", "::1/129", "/8"] {
+            assert_eq!(net(wrong), None, "{wrong}");
         }
     }
 

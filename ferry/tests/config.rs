@@ -63,7 +63,7 @@ fn server_keys() {
         max_connections_per_ip = 2
         shutdown_grace = 2.5
         user = "ftp"
-        proxy_protocol = []
+        proxy_protocol = ["127.0.0.1/32", "2001:db8::/32", "::1"]
         [tls]
         "#,
     );
@@ -72,6 +72,8 @@ fn server_keys() {
     assert_eq!(server.listen_implicit_tls, ["127.0.0.1:990".parse().unwrap()]);
     assert_eq!((server.runtime, server.workers), (RuntimeName::Smol, 3));
     assert_eq!(server.banner, "Ahoy.\nSecond line.");
+    let nets = ["127.0.0.1/32", "2001:db8::/32", "::1/128"].map(|net| net.parse().unwrap());
+    assert_eq!(server.proxy_protocol, nets);
     assert_eq!((server.max_connections, server.max_connections_per_ip), (7, 2));
     assert_eq!(server.shutdown_grace, Duration::from_millis(2500));
     assert_eq!(server.user.as_deref(), Some("ftp"));
@@ -320,14 +322,30 @@ fn an_override_stays_in_the_home() {
 }
 
 #[test]
+fn each_wrong_proxy_has_its_place() {
+    let expected = "server.proxy_protocol: expected an IP address or a network, \"10.0.0.0/8\"";
+    Site::new().bad(
+        "[server]\nproxy_protocol = ['127.0.0.1', 'localhost', '10.0.0.0/33',\n1]\n",
+        &[
+            &format!("2:32: {expected}"),
+            &format!("2:45: {expected}"),
+            &format!("3:1: {expected}, as a string, found an integer"),
+        ],
+    );
+    Site::new().bad(
+        "[server]\nproxy_protocol = '127.0.0.1'\n",
+        &["2:18: server.proxy_protocol: expected an array of addresses and networks, [\"10.0.0.0/8\"], found a string"],
+    );
+}
+
+#[test]
 fn what_this_version_does_not_offer_is_refused() {
     Site::new().bad(
-        "[server]\nproxy_protocol = ['127.0.0.1/32']\n\
+        "[server]\n\
          [system_users]\n[metrics]\nlisten = '127.0.0.1:1'\n",
         &[
-            "2:1: server.proxy_protocol: not offered by this version of ferry",
-            "3:2: system_users: not offered by this version of ferry",
-            "4:2: metrics: not offered by this version of ferry",
+            "2:2: system_users: not offered by this version of ferry",
+            "3:2: metrics: not offered by this version of ferry",
         ],
     );
 }

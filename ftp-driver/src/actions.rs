@@ -17,8 +17,8 @@ use crate::holdings::{FileTrace, Holdings, LoggedIn, OpenFile, OpenHandle};
 use crate::list;
 use crate::outlet::Outlet;
 use crate::pump;
-use crate::rendezvous::{accept_from, connect_error};
-use crate::runtime::{Addresses, Runtime};
+use crate::rendezvous::{Arrivals, connect_error};
+use crate::runtime::{Addresses, Route, Runtime};
 use crate::service::Service;
 use crate::sockets;
 use crate::storage;
@@ -32,7 +32,7 @@ use crate::wire::{self, ClosesFirst, Meter, Wire};
 pub(crate) struct Actions<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) service: Service,
-    pub(crate) addresses: Addresses,
+    pub(crate) route: Route,
     pub(crate) holdings: Holdings<R>,
     pub(crate) outlet: Outlet,
     pub(crate) tls: Option<SessionTls>,
@@ -44,10 +44,10 @@ pub(crate) struct Actions<R: Runtime> {
 }
 
 impl<R: Runtime> Actions<R> {
-    pub(crate) fn new(runtime: R, service: Service, addresses: Addresses, holdings: Holdings<R>) -> Self {
+    pub(crate) fn new(runtime: R, service: Service, route: Route, holdings: Holdings<R>) -> Self {
         let (outlet, closes_first) = (Outlet::default(), ClosesFirst::default());
         let (tls, certificate) = (None, None);
-        Self { runtime, service, addresses, holdings, outlet, tls, secured: false, certificate, closes_first }
+        Self { runtime, service, route, holdings, outlet, tls, secured: false, certificate, closes_first }
     }
 
     /// Starts the action; `None` when it was answered at once.
@@ -82,7 +82,7 @@ impl<R: Runtime> Actions<R> {
     }
 
     fn judge(&self, Authenticate { user, proof }: &Authenticate) -> BoxFuture<'static, Result<Account, AuthError>> {
-        let Addresses { peer, local } = self.addresses;
+        let Addresses { peer, local } = self.route.client;
         let (user, certificate) = (user.clone(), self.certificate.clone());
         let authenticator = self.service.authenticator(&self.runtime);
         match (proof, certificate) {
@@ -154,7 +154,8 @@ impl<R: Runtime> Actions<R> {
     fn listen(&mut self, ticket: &Ticket<Listen>) -> Result<Listening, ListenError> {
         // What the connection is for is not known before the next command.
         self.tls.iter().for_each(|tls| tls.expect(Purpose::Unknown));
-        let (listener, address) = self.bind(ticket.request().address)?;
+        // The address that the core knows is the one that the client came to, which may be a proxy's.
+        let (listener, address) = self.bind(self.route.socket.local.ip())?;
         self.holdings.listeners.keep(ticket.id(), Arc::new(listener));
         Ok(Listening { port: address.port(), address: None })
     }
@@ -174,16 +175,17 @@ impl<R: Runtime> Actions<R> {
     }
 
     fn local(&self, address: IpAddr, port: u16) -> SocketAddr {
-        let scope = if let SocketAddr::V6(local) = self.addresses.local { local.scope_id() } else { 0 };
+        let scope = if let SocketAddr::V6(local) = self.route.socket.local { local.scope_id() } else { 0 };
         sockets::with_scope(SocketAddr::new(address.to_canonical(), port), scope)
     }
 
     fn accept(&self, ticket: Ticket<Accept>) -> Box<dyn Running<R>> {
         let Accept { listener, from } = *ticket.request();
         let (runtime, listener) = (self.runtime.clone(), self.holdings.listeners.find(listener).cloned());
+        let proxies = self.service.settings.proxies.clone();
         let work = async move {
             let listener = listener.ok_or(DataError::Failed)?;
-            accept_from(&runtime, &listener, from).await
+            Arrivals::new(&runtime, &listener, from, &proxies).next_of_client().await
         };
         Task::new(ticket, work, keep_data)
     }
@@ -191,7 +193,7 @@ impl<R: Runtime> Actions<R> {
     fn connect(&self, ticket: Ticket<Connect>) -> Box<dyn Running<R>> {
         let Connect { address } = *ticket.request();
         let remote = self.local(address.ip(), address.port());
-        let connecting = self.runtime.connect(self.addresses.local.ip().to_canonical(), remote);
+        let connecting = self.runtime.connect(self.route.socket.local.ip().to_canonical(), remote);
         let work = async move {
             let stream = connecting.await.map_err(|error| connect_error(&error))?;
             sockets::prepare_data(&stream);

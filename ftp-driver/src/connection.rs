@@ -25,7 +25,7 @@ use crate::hooks::{FileTransfer, IncompleteTransfer, LoggedIn, LoggedOut, LoginF
 use crate::limits::Place;
 use crate::log;
 use crate::observer::{SessionInfo, Summary};
-use crate::runtime::{Addresses, Runtime};
+use crate::runtime::{Route, Runtime};
 use crate::service::Service;
 use crate::sessions::LiveSession;
 use crate::shutdown::{Asked, Stopping};
@@ -57,9 +57,9 @@ pub fn serve_connection<R: Runtime>(
     runtime: R,
     service: Service,
     stream: R::Stream,
-    addresses: Addresses,
+    route: impl Into<Route>,
 ) -> impl Future<Output = Summary> + Send + 'static {
-    serve_in_place(runtime, service, stream, addresses, None)
+    serve_in_place(runtime, service, stream, route.into(), None)
 }
 
 /// [`serve_connection`] for a connection that is counted: its place is free again when its sockets are closed, however
@@ -68,14 +68,14 @@ pub(crate) fn serve_in_place<R: Runtime>(
     runtime: R,
     service: Service,
     stream: R::Stream,
-    addresses: Addresses,
+    route: Route,
     place: Option<Place>,
 ) -> impl Future<Output = Summary> + Send + 'static {
     // Listens from here on, so that a stop waits also for sessions that have not been polled yet.
     let stopping = service.stop.listen();
     async move {
         let stop = service.stop.clone();
-        let mut connection = Connection::new(runtime.clone(), service, stream, addresses, stopping);
+        let mut connection = Connection::new(runtime.clone(), service, stream, route, stopping);
         let summary = poll_fn(|cx| connection.poll(cx)).await;
         let (span, mut hooks) = (connection.span.clone(), connection.take_hooks());
         if hooks.is_idle() {
@@ -161,7 +161,8 @@ enum EndingStep {
 }
 
 impl<R: Runtime> Connection<R> {
-    fn new(runtime: R, service: Service, stream: R::Stream, addresses: Addresses, stopping: Stopping) -> Self {
+    fn new(runtime: R, service: Service, stream: R::Stream, route: Route, stopping: Stopping) -> Self {
+        let addresses = route.client;
         crate::sockets::prepare_control(&stream);
         let (now, lingering) = (runtime.now(), Lingering::new());
         let begin = if service.implicit_tls { Session::with_implicit_tls } else { Session::new };
@@ -178,7 +179,7 @@ impl<R: Runtime> Connection<R> {
         Self {
             session,
             control: Control::new(stream),
-            actions: Actions::new(runtime.clone(), service, addresses, holdings),
+            actions: Actions::new(runtime.clone(), service, route, holdings),
             running: Vec::new(),
             securing: None,
             outputs: VecDeque::new(),

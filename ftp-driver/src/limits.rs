@@ -32,7 +32,8 @@ pub enum Exceeded {
 #[must_use]
 pub struct Place {
     limits: Limits,
-    address: IpAddr,
+    /// Whose it is, once that is known.
+    address: Option<IpAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -53,18 +54,23 @@ impl Limits {
     /// # Errors
     /// The limit that is reached.
     pub fn enter(&self, address: IpAddr, maxima: Maxima) -> Result<Place, Exceeded> {
-        let address = address.to_canonical();
+        let mut place = self.enter_unknown(maxima)?;
+        place.assign(address, maxima)?;
+        Ok(place)
+    }
+
+    /// Takes a place for a connection of which it is not known yet whose it is, since a proxy has made it. It counts
+    /// among all from now on, so that there is an end to how many can wait to become known.
+    ///
+    /// # Errors
+    /// [`Exceeded::Total`].
+    pub fn enter_unknown(&self, maxima: Maxima) -> Result<Place, Exceeded> {
         let mut counts = self.counts();
         if maxima.total != 0 && counts.total >= maxima.total {
             return Err(Exceeded::Total);
         }
-        let from_address = counts.per_address.get(&address).copied().unwrap_or(0);
-        if maxima.per_address != 0 && from_address >= maxima.per_address {
-            return Err(Exceeded::PerAddress);
-        }
         counts.total += 1;
-        counts.per_address.insert(address, from_address + 1);
-        Ok(Place { limits: self.clone(), address })
+        Ok(Place { limits: self.clone(), address: None })
     }
 
     /// How many connections there are.
@@ -78,16 +84,41 @@ impl Limits {
     }
 }
 
+impl Place {
+    /// The place of a connection from this address, from now on.
+    ///
+    /// # Errors
+    /// [`Exceeded::PerAddress`]; the place stays what it was.
+    pub fn assign(&mut self, address: IpAddr, maxima: Maxima) -> Result<(), Exceeded> {
+        let address = address.to_canonical();
+        let mut counts = self.limits.counts();
+        let from_address = counts.per_address.get(&address).copied().unwrap_or(0);
+        if maxima.per_address != 0 && from_address >= maxima.per_address {
+            return Err(Exceeded::PerAddress);
+        }
+        counts.per_address.insert(address, from_address + 1);
+        counts.leave(self.address.replace(address));
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn leave(&mut self, address: Option<IpAddr>) {
+        let Some(address) = address else { return };
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.limits.counts();
         counts.total -= 1;
-        if let Some(count) = counts.per_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.per_address.remove(&self.address);
-            }
-        }
+        counts.leave(self.address);
     }
 }
 
@@ -107,6 +138,22 @@ mod tests {
         drop(first);
         let _third = limits.enter(THERE, maxima).unwrap();
         assert_eq!(limits.total(), 2);
+    }
+
+    #[test]
+    fn a_place_of_nobody_counts_among_all_and_becomes_somebodys() {
+        let (limits, maxima) = (Limits::new(), Maxima { total: 2, per_address: 1 });
+        let mut first = limits.enter_unknown(maxima).unwrap();
+        let mut second = limits.enter_unknown(maxima).unwrap();
+        assert_eq!(limits.enter(THERE, maxima).unwrap_err(), Exceeded::Total);
+        first.assign(HERE, maxima).unwrap();
+        assert_eq!(second.assign(HERE, maxima), Err(Exceeded::PerAddress));
+        second.assign(THERE, maxima).unwrap();
+        drop(first);
+        second.assign(HERE, maxima).unwrap();
+        let third = limits.enter(THERE, maxima).unwrap();
+        drop((second, third));
+        assert!(limits.counts().per_address.is_empty() && limits.total() == 0);
     }
 
     #[test]

@@ -87,10 +87,26 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 /// The two ends of a control connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// The server's end, from which data connections start and on which they are awaited.
+    /// The server's end.
     pub local: SocketAddr,
     /// The client's end.
     pub peer: SocketAddr,
+}
+
+/// The way that a client came: its connection, and the socket that it ended in. They are two where a proxy stands in
+/// between; addresses alone are those of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Of the client's connection, which may be one to a proxy. Clients are told these, and known by them.
+    pub client: Addresses,
+    /// Of the socket. Data connections start from its local end and are awaited on it.
+    pub socket: Addresses,
+}
+
+impl From<Addresses> for Route {
+    fn from(addresses: Addresses) -> Self {
+        Self { client: addresses, socket: addresses }
+    }
 }
 
 impl Addresses {

@@ -15,8 +15,9 @@ use ftp_types::UserName;
 use tracing::{debug, error, info, warn};
 
 use crate::connection::serve_in_place;
-use crate::io::{poll_finish_sending, poll_write};
+use crate::io::{poll_finish_sending, poll_read, poll_write};
 use crate::limits::{Exceeded, Limits, Place};
+use crate::proxy_header::{ProxyError, identify_client_unless_stopped};
 use crate::rendezvous::is_of_one_connection;
 use crate::runtime::{Addresses, Runtime};
 use crate::service::Service;
@@ -249,7 +250,7 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
         Poll::Ready(())
     }
 
-    fn admit(&self, stream: R::Stream, peer: SocketAddr, place: usize, cx: &mut Context<'_>) {
+    fn admit(&self, mut stream: R::Stream, peer: SocketAddr, place: usize, cx: &mut Context<'_>) {
         let Shared { addresses, implicit_tls, limits, .. } = &*self.handle.0;
         let listener = addresses.get(place).copied();
         // The socket knows on which of the server's addresses the client came in; a simulation's listener does.
@@ -261,20 +262,38 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
         if implicit_tls.get(place) == Some(&true) {
             service = service.with_implicit_tls();
         }
-        match limits.enter(peer.ip(), service.maxima()) {
-            Ok(place) => self.spawn_session(service, stream, addresses, place),
-            Err(exceeded) => refuse::<R>(&service, stream, addresses, exceeded, cx),
+        let maxima = service.maxima();
+        if service.settings.proxies.contain(addresses.peer.ip()) {
+            return match limits.enter_unknown(maxima) {
+                Ok(place) => {
+                    let stopping = service.stop.listen();
+                    let runtime = self.runtime.clone();
+                    self.spawn_session(serve_proxied(runtime, service, stream, addresses, place, stopping), addresses);
+                }
+                Err(exceeded) => {
+                    // Its header is no news. A socket that is closed over unread bytes would take the reply with it.
+                    let _ = poll_read(&mut stream, cx, &mut [0; 512]);
+                    refuse::<R>(&service, &mut stream, addresses, exceeded, cx);
+                }
+            };
+        }
+        match limits.enter(addresses.peer.ip(), maxima) {
+            Ok(place) => {
+                let runtime = self.runtime.clone();
+                let session = serve_in_place(runtime, service, stream, addresses.into(), Some(place));
+                self.spawn_session(async { drop(session.await) }, addresses);
+            }
+            Err(exceeded) => refuse::<R>(&service, &mut stream, addresses, exceeded, cx),
         }
     }
 
-    fn spawn_session(&self, service: Service, stream: R::Stream, addresses: Addresses, place: Place) {
-        let session = serve_in_place(self.runtime.clone(), service, stream, addresses, Some(place));
+    fn spawn_session(&self, session: impl Future<Output = ()> + Send + 'static, addresses: Addresses) {
         let mut served = Some(Box::pin(session));
         (self.spawn)(Box::pin(poll_fn(move |cx| {
             // A panic would be a bug of ours; it must not end the other sessions, as it does on executors that let it
             // through. Nothing of the session is used after it.
             let polled = panic::catch_unwind(AssertUnwindSafe(|| {
-                served.as_mut().map_or(Poll::Ready(()), |session| session.as_mut().poll(cx).map(drop))
+                served.as_mut().map_or(Poll::Ready(()), |session| session.as_mut().poll(cx))
             }));
             match polled {
                 Ok(Poll::Pending) => return Poll::Pending,
@@ -287,10 +306,40 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
     }
 }
 
+/// Serves whoever a proxy has made this connection for.
+async fn serve_proxied<R: Runtime>(
+    runtime: R,
+    service: Service,
+    mut stream: R::Stream,
+    socket: Addresses,
+    mut place: Place,
+    stopping: Stopping,
+) {
+    let identified = identify_client_unless_stopped(&runtime, &service, &mut stream, socket, &stopping);
+    let route = match identified.await {
+        Some(Ok(route)) => route,
+        // Those who look whether the server is there come and go without a word.
+        Some(Err(error @ ProxyError::Ended)) => return debug!(proxy = %socket.peer, %error, "connection closed"),
+        Some(Err(error)) => return warn!(proxy = %socket.peer, %error, "connection closed"),
+        None => return,
+    };
+    if let Err(exceeded) = place.assign(route.client.peer.ip(), service.maxima()) {
+        let said = poll_fn(|cx| {
+            refuse::<R>(&service, &mut stream, route.client, exceeded, cx);
+            Poll::Ready(())
+        });
+        return said.await;
+    }
+    let session = serve_in_place(runtime, service, stream, route, Some(place));
+    // The session has begun to listen itself.
+    drop(stopping);
+    session.await;
+}
+
 /// Says that there are too many, as far as that goes without waiting, and closes.
 fn refuse<R: Runtime>(
     service: &Service,
-    mut stream: R::Stream,
+    stream: &mut R::Stream,
     addresses: Addresses,
     exceeded: Exceeded,
     cx: &mut Context<'_>,
@@ -308,8 +357,8 @@ fn refuse<R: Runtime>(
     let mut bytes = Vec::new();
     reply.write_to(&mut bytes);
     // A socket that is just accepted has room for a line; and if not, there is nothing better to do than to close it.
-    let _ = poll_write(&mut stream, cx, &bytes);
-    let _ = poll_finish_sending(&mut stream, cx);
+    let _ = poll_write(stream, cx, &bytes);
+    let _ = poll_finish_sending(stream, cx);
 }
 
 /// Waits for the sessions to end: for the grace that was given, and then for their last words.

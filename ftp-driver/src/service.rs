@@ -9,10 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ftp_fs::{Account, Authenticator, BlockingAuthenticator, Offload};
 use ftp_proto::{Config, Instant, TlsPolicy};
 use ftp_types::{TimeZone, UnixTime, Utc};
+use ipnet::IpNet;
 
 use crate::hooks::Hooks;
 use crate::limits::Maxima;
 use crate::observer::Observer;
+use crate::proxy_header::Proxies;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
 use crate::throttle::{BothWays, Limit, Rates, SpeedLimits, Users};
@@ -41,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) passive_ports: Option<RangeInclusive<u16>>,
     pub(crate) rates: Rates,
     pub(crate) maxima: Maxima,
+    pub(crate) proxies: Proxies,
     pub(crate) use_sendfile: bool,
     pub(crate) zone: Arc<dyn TimeZone>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -127,6 +130,7 @@ impl ServiceBuilder {
             passive_ports: None,
             rates: Rates::NONE,
             maxima: Maxima::default(),
+            proxies: Proxies::default(),
             use_sendfile: true,
             zone: Arc::new(Utc),
             observer: Arc::new(()),
@@ -208,6 +212,17 @@ impl ServiceBuilder {
     /// How many connections there may be from one address; 0: any number.
     pub fn max_connections_per_ip(mut self, count: usize) -> Self {
         self.0.maxima.per_address = count;
+        self
+    }
+
+    /// Peers whose connections have to begin with a header of the PROXY protocol, version 1 or 2, which tells the client
+    /// that they are for; none by default. Other peers cannot send one.
+    ///
+    /// Limits, logs, PORT and PASV then go by what the header tells, while data sockets have the address of the socket.
+    /// A passive data connection may come from the client itself or from one of these peers, with a header that names
+    /// the client. Active ones are made to the client's address, directly.
+    pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
+        self.0.proxies = peers.into_iter().collect();
         self
     }
 

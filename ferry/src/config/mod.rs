@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use encoding_rs::{Encoding, UTF_8};
+use ftp_driver::IpNet;
 use toml::de::DeTable;
 
 pub use self::accounts::{Anonymous, Credential, Limits, Override, User};
@@ -66,6 +67,8 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// The user to become once the sockets are bound.
     pub user: Option<String>,
+    /// Peers whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
 }
 
 /// `[session]`: what holds on each control connection.
@@ -200,6 +203,7 @@ impl Default for Server {
             max_connections_per_ip: 0,
             shutdown_grace: Duration::from_secs(10),
             user: None,
+            proxy_protocol: Vec::new(),
         }
     }
 }

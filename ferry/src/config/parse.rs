@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use encoding_rs::Encoding;
+use ftp_driver::IpNet;
 use ftp_fs::HashedPassword;
 use ftp_types::{Permissions, UserName, VirtualPath};
 use toml::de::DeValue;
@@ -168,6 +169,21 @@ pub(super) fn listen(value: &Value<'_>, taken: &mut Vec<SocketAddr>) -> Option<V
         taken.push(address);
     }
     addresses.into_iter().collect()
+}
+
+/// Networks, and single addresses. Each wrong one is reported.
+pub(super) fn nets(value: &Value<'_>) -> Option<Vec<IpNet>> {
+    let expected = "an IP address or a network, \"10.0.0.0/8\"";
+    let items = value.items("an array of addresses and networks, [\"10.0.0.0/8\"]")?;
+    let nets: Vec<Option<IpNet>> = items
+        .iter()
+        .map(|item| {
+            parsed(item, &format!("{expected}, as a string"), |text| {
+                values::net(text).ok_or_else(|| format!("expected {expected}"))
+            })
+        })
+        .collect();
+    nets.into_iter().collect()
 }
 
 /// IPv4 addresses to tell, by local address.

@@ -114,14 +114,6 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The same for an array; an empty one asks for nothing, so there is nothing to refuse.
-    pub(super) fn refuse_unless_empty(&mut self, key: &'static str) {
-        match self.table.get(key).and_then(|value| value.get_ref().as_array()) {
-            Some(array) if array.is_empty() => self.known.push(key),
-            _ => self.refuse(key),
-        }
-    }
-
     /// Notes what is wrong with the table as a whole.
     pub(super) fn complain(&self, message: &str) {
         self.source.complain(self.span.start, format!("{}: {message}", self.name));

@@ -30,7 +30,7 @@ fn server(section: &mut Section<'_>, server: &mut Server, offers_tls: bool) {
     section.set("max_connections_per_ip", &mut server.max_connections_per_ip, parse::count);
     section.set("shutdown_grace", &mut server.shutdown_grace, parse::duration);
     section.set_some("user", &mut server.user, parse::filled_string);
-    section.refuse_unless_empty("proxy_protocol");
+    section.set("proxy_protocol", &mut server.proxy_protocol, parse::nets);
 }
 
 /// There has to be one address at least, and no address twice.

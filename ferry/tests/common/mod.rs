@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -130,6 +130,18 @@ impl Server {
         Client::connect(self.address)
     }
 
+    /// Connects until there is a place.
+    pub(crate) fn wait_for_client(&self) -> Client {
+        let began = Instant::now();
+        loop {
+            let client = self.client();
+            if client.greeting.starts_with("220") {
+                return client;
+            }
+            assert!(began.elapsed() < LIMIT, "there is never a place: {}", client.greeting);
+        }
+    }
+
     pub(crate) fn login(&self, user: &str, password: &str) -> Client {
         let mut client = self.client();
         client.login(user, password);
@@ -152,7 +164,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// Over a connection that stands.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut client = Self { control: BufReader::new(stream), greeting: String::new() };
         client.greeting = client.reply();

@@ -157,7 +157,7 @@ fn free_range() -> (u16, u16) {
     }
 }
 
-fn connect_from(local: [u8; 4], to: SocketAddr) -> TcpStream {
+pub(crate) fn connect_from(local: [u8; 4], to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((local, 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();

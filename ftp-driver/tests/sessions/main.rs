@@ -6,6 +6,7 @@ mod client;
 mod confidential;
 mod connections;
 mod dismissal;
+mod proxied;
 mod secure;
 mod server;
 mod stop;
