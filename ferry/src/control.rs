@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ftp_driver::{Handle, TlsServer};
+use ftp_driver::{Handle, LiveSession, TlsServer};
+use ftp_proto::Shutdown;
+use ftp_types::UserName;
 use tracing::{error, info, warn};
 
 use crate::cli::Flags;
@@ -97,7 +99,21 @@ impl Reloader {
         self.handle.set_service(&service::build(&config, &journals, &self.accounts, tls));
         self.log.set_level(config.log.level);
         self.identity.tell_fingerprint();
+        if config.session.end_when_removed {
+            self.dismiss_removed();
+        }
         Ok(config)
+    }
+
+    /// Ends the sessions of those for whom there is no account any more, once what they transfer is through. A password
+    /// that is just being judged by the old accounts is no way round; a name that never was ends its session as well.
+    fn dismiss_removed(&self) {
+        let gone = |user: &UserName| !self.accounts.serve(user);
+        let is_gone = |live: &LiveSession| live.session.user.iter().chain(&live.logging_in).any(gone);
+        let sessions = self.handle.end_sessions(is_gone, Shutdown::Graceful);
+        if sessions > 0 {
+            info!(sessions, "ending the sessions of users who are no longer in the configuration");
+        }
     }
 
     /// Listeners whose connections begin with TLS cannot do without it.

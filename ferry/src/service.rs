@@ -42,18 +42,26 @@ impl Accounts {
     pub fn set(&self, users: VirtualUsers) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(users);
     }
+
+    /// Whether there is an account that this name logs in to.
+    #[must_use]
+    pub fn serve(&self, name: &UserName) -> bool {
+        self.users().serves(name)
+    }
+
+    /// What is in force. Judging may take long; the lock is held for the copy of a pointer.
+    fn users(&self) -> Arc<VirtualUsers> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl BlockingAuthenticator for Accounts {
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
-        // Judging may take long; the lock is held for the copy of a pointer.
-        let users = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        users.authenticate(attempt)
+        self.users().authenticate(attempt)
     }
 
     fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
-        let users = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        users.authenticate_certificate(login)
+        self.users().authenticate_certificate(login)
     }
 }
 

@@ -359,7 +359,8 @@ fn unknown_keys_and_wrong_types() {
             "2:10: server: expected a table, [server], found an integer",
             "3:1: user: expected tables, [[user]], found a table",
             "6:1: session.a\\nb: unknown key; [session] can have idle_timeout, login_timeout, max_login_attempts, \
-             failed_login_delay, encoding, use_gmt_times, use_sendfile",
+             failed_login_delay, encoding, use_gmt_times, use_sendfile, \
+             end_when_removed",
             "7:1: log.format: expected \"text\" or \"json\", found a table",
         ],
     );

@@ -152,6 +152,65 @@ fn a_reload_is_for_new_sessions() {
     }
 }
 
+fn users_file(end_when_removed: bool, names: &[&str], more: &str) -> String {
+    let user = |name: &&str| format!("[[user]]\nname = '{name}'\npassword = 'x'\nhome = 'home'\nperm = 'elrw'\n");
+    let users: String = names.iter().map(user).collect();
+    format!("[session]\nend_when_removed = {end_when_removed}\nfailed_login_delay = 0\n{users}{more}")
+}
+
+#[test]
+fn a_user_who_is_removed_has_to_go_if_the_file_says_so() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let text = users_file(true, &["alice", "bob"], "[anonymous]\nhome = 'home'\n");
+        let mut server = site.serve_file(&text, &["--runtime", runtime]);
+        let [mut alice, mut busy, mut idle] = ["alice", "bob", "bob"].map(|name| server.login(name, "x"));
+        let (mut guest, mut stranger) = (server.login("ftp", ""), server.client());
+        let mut data = busy.transfer("STOR file");
+        data.write_all(b"first ").unwrap();
+        site.write("ferry.toml", users_file(true, &["alice"], ""));
+        server.signal(Signal::SIGHUP);
+        server.wait_for("ending the sessions of users who are no longer in the configuration");
+        for client in [&mut idle, &mut guest] {
+            assert_eq!(client.reply(), "421 Session ended by the administrator, closing.");
+        }
+        // Who is at something may end it first.
+        data.write_all(b"second").unwrap();
+        data.shutdown(Shutdown::Both).unwrap();
+        assert!(busy.reply().starts_with("226"));
+        assert!(busy.reply().starts_with("421"));
+        assert_eq!(site.read("home/file"), "first second");
+        assert!(alice.command("NOOP").starts_with("200"));
+        stranger.login("alice", "x");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_user_who_is_removed_stays_until_the_next_login_if_the_file_says_nothing_else() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let anonymous = "[anonymous]\nhome = 'home'\n";
+        let text = users_file(false, &["alice", "bob"], anonymous);
+        let mut server = site.serve_file(&text, &["--runtime", runtime]);
+        let (mut bob, mut guest) = (server.login("bob", "x"), server.login("ftp", ""));
+        site.write("ferry.toml", users_file(false, &["alice"], ""));
+        server.signal(Signal::SIGHUP);
+        server.wait_for("configuration reloaded");
+        bob.store("STOR file", b"x");
+        assert!(guest.command("NOOP").starts_with("200"));
+        bob.command("USER bob");
+        assert!(bob.command("PASS x").starts_with("530"));
+        // The next reload ends who is still there.
+        site.write("ferry.toml", users_file(true, &["alice"], ""));
+        server.signal(Signal::SIGHUP);
+        server.wait_for("ending the sessions");
+        assert!(guest.reply().starts_with("421"));
+        assert!(bob.command("NOOP").starts_with("200"), "who is nobody is not removed");
+        server.stop();
+    }
+}
+
 #[test]
 fn hashes_of_other_programs_let_in_and_lock_nobody_out() {
     let hashes = [

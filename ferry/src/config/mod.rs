@@ -88,6 +88,8 @@ pub struct Session {
     pub use_gmt_times: bool,
     /// Whether files are sent by zero copy where that is possible.
     pub use_sendfile: bool,
+    /// Whether a reload ends the sessions of users who are no longer in the file.
+    pub end_when_removed: bool,
 }
 
 /// `[data]`: data connections and transfers.
@@ -218,6 +220,7 @@ impl Default for Session {
             encoding: UTF_8,
             use_gmt_times: true,
             use_sendfile: true,
+            end_when_removed: false,
         }
     }
 }

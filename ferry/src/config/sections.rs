@@ -59,6 +59,7 @@ fn session(section: &mut Section<'_>, session: &mut Session) {
     section.set("encoding", &mut session.encoding, parse::charset);
     section.set("use_gmt_times", &mut session.use_gmt_times, parse::boolean);
     section.set("use_sendfile", &mut session.use_sendfile, parse::boolean);
+    section.set("end_when_removed", &mut session.end_when_removed, parse::boolean);
 }
 
 fn data(section: &mut Section<'_>, data: &mut Data) {
