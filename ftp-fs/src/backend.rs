@@ -173,7 +173,8 @@ pub enum Remains {
 
 /// An open directory.
 pub trait BlockingListing: Send {
-    /// The next entries, at most `max`; none at the end. Entries that vanish while the directory is read are left out.
+    /// The next entries, at most `max`; none at the end. Entries that vanish while the directory is read are left out,
+    /// as far as the system tells.
     ///
     /// # Errors
     /// As [`FsError`] says.

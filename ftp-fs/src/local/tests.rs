@@ -90,6 +90,16 @@ fn resolve(fs: &LocalFs, at: &str) -> Result<VirtualPath, FsError> {
 }
 
 #[test]
+fn what_vanishes_while_its_directory_is_listed_is_left_out() {
+    let place = Place::new();
+    (0..10).for_each(|n| fs::write(place.home().join(n.to_string()), "x").unwrap());
+    let mut listing = place.open().list(&VirtualPath::root()).unwrap();
+    assert_eq!(listing.next_batch(1).unwrap().len(), 1);
+    (0..10).for_each(|n| fs::remove_file(place.home().join(n.to_string())).unwrap());
+    assert_eq!(listing.next_batch(100), Ok(Vec::new()));
+}
+
+#[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn it_conforms_without_openat2() {
     let parent = tempfile::tempdir().unwrap();

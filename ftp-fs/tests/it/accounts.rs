@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{Inline, path, put, rule, user};
+use crate::common::{Inline, path, rule, user};
 use ftp_fs::{
     Account, AuthError, Authenticator, BlockingAuthenticator, CertificateLogin, ClientCertificate, Credential,
     InvalidHash, Lockout, LockoutPolicy, LoginAttempt, MemoryFs, NewUser, Offload, Storage, UserError, VirtualUsers,
@@ -153,7 +153,7 @@ fn a_home_may_be_a_link() {
     users.add(NewUser::new(user("alice"), plain("x"), &*link).letters("elw")).map(drop).unwrap();
     assert_eq!(users.get(&user("alice")).unwrap().home, Some(real.canonicalize().unwrap()));
     let view = ftp_fs::UserView::new(&login(&users, "alice", "x").unwrap(), Inline);
-    put(&view, "/file", "content").unwrap();
+    crate::common::put(&view, "/file", "content").unwrap();
     assert_eq!(std::fs::read_to_string(real.join("file")).unwrap(), "content");
 }
 
