@@ -37,6 +37,10 @@ interop *FILTER:
 examples:
     ci/examples.sh
 
+# Builds everything for Windows and tries it out under Wine; `just windows debian` with Debian's compiler.
+windows *TOOLCHAIN:
+    ci/windows.sh {{TOOLCHAIN}}
+
 # Fuzzes one target until stopped; needs nightly and cargo-fuzz.
 fuzz TARGET *ARGS:
     cargo +nightly fuzz run {{TARGET}} {{ARGS}}
