@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod certificates;
 mod connection;
 mod control;
 mod data;
@@ -41,6 +42,7 @@ mod tls_sessions;
 mod wire;
 mod zero_copy;
 
+pub use certificates::{CertificateError, CertificatesByName};
 pub use connection::serve_connection;
 pub use ftp_fs::BoxFuture;
 pub use hooks::{FileTransfer, Hooks, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
@@ -54,4 +56,4 @@ pub use server::{Endpoint, Handle, serve};
 pub use service::{Service, ServiceBuilder};
 pub use sessions::LiveSession;
 pub use shutdown::{Stop, Stopping};
-pub use tls::{CertificateError, TlsServer};
+pub use tls::TlsServer;

@@ -1,15 +1,18 @@
 //! TLS as its server: what the caller configures, and what of it belongs to one session (RFC 4217).
 
-use std::error::Error;
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
 use ftp_fs::ClientCertificate;
 use ftp_proto::TlsError;
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
+use crate::certificates::RememberedCertificate;
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+use crate::certificates::{CertificateError, CertificatesByName};
 use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
 use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Purpose, Sessions, SharedPurpose};
@@ -24,20 +27,6 @@ pub struct TlsServer {
     config: Arc<ServerConfig>,
     require_session_reuse: bool,
     lenient_eof: bool,
-}
-
-/// Why there is no [`TlsServer`] of these certificates.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CertificateError {
-    /// There is no certificate in the first text.
-    NoCertificate,
-    /// There is no private key in the second text, or one that is protected by a password.
-    NoKey,
-    /// A text is not PEM.
-    Malformed(rustls::pki_types::pem::Error),
-    /// The certificate or the key cannot be used, or they do not belong together.
-    Unusable(rustls::Error),
 }
 
 /// TLS for the connections of one session.
@@ -70,6 +59,30 @@ impl TlsServer {
     /// When a text holds nothing of what is looked for, or nothing that can be used.
     #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        Self::from_certificates(CertificatesByName::new(Self::certified_key(chain, key)?))
+    }
+
+    /// TLS 1.2 and 1.3 with several chains, which clients get by the name that they connect to.
+    /// [`certified_key`](Self::certified_key) reads them from PEM.
+    ///
+    /// # Errors
+    /// [`CertificateError::Unusable`] when the cryptography does not do what TLS asks of it.
+    #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+    pub fn from_certificates(certificates: CertificatesByName) -> Result<Self, CertificateError> {
+        let config = ServerConfig::builder_with_provider(Self::crypto_provider())
+            .with_safe_default_protocol_versions()
+            .map_err(CertificateError::Unusable)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificates));
+        Ok(Self::new(config))
+    }
+
+    /// A chain of certificates, the server's own first, and its private key, both in PEM.
+    ///
+    /// # Errors
+    /// As for [`from_pem`](Self::from_pem).
+    #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+    pub fn certified_key(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, CertificateError> {
         use rustls::pki_types::pem::{self, PemObject};
         use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -82,11 +95,7 @@ impl TlsServer {
             pem::Error::NoItemsFound => CertificateError::NoKey,
             error => CertificateError::Malformed(error),
         })?;
-        let config = ServerConfig::builder_with_provider(Self::crypto_provider())
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(CertificateError::Unusable)?;
-        Ok(Self::new(config))
+        CertifiedKey::from_der(chain, key, &Self::crypto_provider()).map_err(CertificateError::Unusable)
     }
 
     /// The cryptography that this crate was built with, for those who put a [`ServerConfig`] together.
@@ -123,6 +132,7 @@ impl TlsServer {
         let mut control = ServerConfig::clone(&self.config);
         control.ticketer = Arc::new(NoTickets);
         control.max_early_data_size = 0;
+        control.cert_resolver = Arc::new(RememberedCertificate::new(Arc::clone(&self.config.cert_resolver)));
         let mut data = control.clone();
         // Where the client reads it, as `expect` says.
         data.send_tls13_tickets = 1;
@@ -204,27 +214,6 @@ fn begin<S: Stream>(stream: &mut MaybeTls<S>, config: &Arc<ServerConfig>, lenien
 pub(crate) fn handshake_error(error: &io::Error) -> TlsError {
     tracing::debug!(%error, "TLS handshake failed");
     TlsError::Handshake
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCertificate => f.write_str("there is no certificate in it"),
-            Self::NoKey => f.write_str("there is no private key in it, or none without a password"),
-            Self::Malformed(error) => write!(f, "not PEM: {error}"),
-            Self::Unusable(error) => write!(f, "the certificate or its key cannot be used: {error}"),
-        }
-    }
-}
-
-impl Error for CertificateError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::NoCertificate | Self::NoKey => None,
-            Self::Malformed(error) => Some(error),
-            Self::Unusable(error) => Some(error),
-        }
-    }
 }
 
 #[cfg(all(test, any(feature = "tls-aws-lc", feature = "tls-ring")))]

@@ -1,12 +1,13 @@
-//! Client certificates: logins by them, and whose data connections are whose.
+//! Several certificates of a server, and those of clients: logins by them, and whose data connections are whose.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftp_driver::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ftp_driver::rustls::server::WebPkiClientVerifier;
+use ftp_driver::rustls::sign::CertifiedKey;
 use ftp_driver::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use ftp_driver::{Service, ServiceBuilder, TlsServer};
+use ftp_driver::{CertificatesByName, Service, ServiceBuilder, TlsServer};
 use ftp_fs::{Credential, Fingerprint, MemoryFs, NewUser, Storage, VirtualUsers};
 use ftp_proto::Config;
 use ftp_types::{Permissions, Secret};
@@ -14,13 +15,14 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Extend
 
 use crate::on_both;
 use crate::secure::{SecureClient, VERSIONS, forgetful};
-use crate::server::{Server, Start};
+use crate::server::{Server, Start, in_memory};
 
 on_both! {
     a_certificate_logs_in_without_a_password,
     a_certificate_of_another_or_none_leaves_the_password,
     a_certificate_and_a_password_may_both_be_needed,
     data_connections_present_the_certificate_of_their_session,
+    clients_get_the_certificate_of_the_name_that_they_connect_to,
 }
 
 /// An authority that both sides trust.
@@ -41,7 +43,11 @@ impl Authority {
     }
 
     fn identity(&self, usage: ExtendedKeyUsagePurpose) -> Identity {
-        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        self.named("localhost", usage)
+    }
+
+    fn named(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> Identity {
+        let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
         parameters.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.0).unwrap().der().clone();
@@ -92,6 +98,10 @@ impl Authority {
 impl Identity {
     fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.serialize_der()).unwrap()
+    }
+
+    fn certified(&self) -> CertifiedKey {
+        CertifiedKey::from_der(vec![self.certificate.clone()], self.key(), &TlsServer::crypto_provider()).unwrap()
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -187,5 +197,35 @@ fn data_connections_present_the_certificate_of_their_session(start: Start) {
         client.expect_refused("RETR file");
         client.config = config;
         assert_eq!(client.download("RETR file"), b"content");
+    }
+}
+
+fn clients_get_the_certificate_of_the_name_that_they_connect_to(start: Start) {
+    let authority = Authority::new();
+    let named = |name| authority.named(name, ExtendedKeyUsagePurpose::ServerAuth);
+    let [default, ftp, wild] = ["default.test", "ftp.example.test", "*.example.test"].map(named);
+    let certificates = CertificatesByName::new(default.certified()).with(ftp.certified()).unwrap();
+    let certificates = certificates.with(wild.certified()).unwrap();
+    let server = start(in_memory().tls(TlsServer::from_certificates(certificates).unwrap()).build());
+    for version in VERSIONS {
+        for (name, expected) in [("default.test", &default), ("ftp.example.test", &ftp), ("other.example.test", &wild)]
+        {
+            // The client verifies the certificate by that name.
+            let config = authority.client_config(version, None);
+            let mut client = SecureClient::connect_by(name, server.address(), &config);
+            assert_eq!(client.client.control.get_ref().conn.peer_certificates().unwrap()[0], expected.certificate);
+            client.login();
+            client.upload("STOR file", b"content");
+            // On data connections, too, also where it does not tell the name and has no session to resume.
+            let mut silent = ClientConfig::clone(&forgetful(&config));
+            silent.enable_sni = false;
+            client.config = Arc::new(silent);
+            assert_eq!(client.download("RETR file"), b"content");
+        }
+        // Who tells no name gets the first.
+        let mut silent = ClientConfig::clone(&authority.client_config(version, None));
+        silent.enable_sni = false;
+        let client = SecureClient::connect_by("default.test", server.address(), &Arc::new(silent));
+        assert_eq!(client.client.control.get_ref().conn.peer_certificates().unwrap()[0], default.certificate);
     }
 }

@@ -81,7 +81,7 @@ fn tls_comes_behind_the_header(start: Start) {
     let control = secure(by_proxy(server.implicit_tls_address()), &config).unwrap();
     let mut client = Client { control: BufReader::new(control) };
     client.expect(220);
-    let mut client = SecureClient { client, config };
+    let mut client = SecureClient { client, config, name: "localhost" };
     client.login();
     for command in ["STOR file", "RETR file"] {
         let data = by_proxy(client.client.passive_address());

@@ -29,6 +29,8 @@ pub(crate) struct SecureClient {
     pub(crate) client: Client<TlsStream>,
     /// For data connections.
     pub(crate) config: Arc<ClientConfig>,
+    /// What the server is called.
+    pub(crate) name: &'static str,
 }
 
 impl Connection for TlsStream {
@@ -69,7 +71,12 @@ pub(crate) fn forgetful(config: &ClientConfig) -> Arc<ClientConfig> {
 
 /// Makes the handshake.
 pub(crate) fn secure(socket: TcpStream, config: &Arc<ClientConfig>) -> std::io::Result<TlsStream> {
-    let connection = ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap()).unwrap();
+    secure_by("localhost", socket, config)
+}
+
+/// The same with a server of this name.
+fn secure_by(name: &'static str, socket: TcpStream, config: &Arc<ClientConfig>) -> std::io::Result<TlsStream> {
+    let connection = ClientConnection::new(Arc::clone(config), name.try_into().unwrap()).unwrap();
     let mut stream = StreamOwned::new(connection, socket);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
@@ -80,10 +87,15 @@ pub(crate) fn secure(socket: TcpStream, config: &Arc<ClientConfig>) -> std::io::
 impl SecureClient {
     /// AUTH TLS, and what follows.
     pub(crate) fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        Self::connect_by("localhost", address, config)
+    }
+
+    /// The same with a server of this name.
+    pub(crate) fn connect_by(name: &'static str, address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
         let mut client = Client::connect(address);
         client.command("AUTH TLS", 234);
-        let control = secure(client.control.into_inner(), config).unwrap();
-        Self { client: Client { control: BufReader::new(control) }, config: Arc::clone(config) }
+        let control = secure_by(name, client.control.into_inner(), config).unwrap();
+        Self { client: Client { control: BufReader::new(control) }, config: Arc::clone(config), name }
     }
 
     /// TLS first.
@@ -91,7 +103,7 @@ impl SecureClient {
         let control = secure(Client::open(address).control.into_inner(), config).unwrap();
         let mut client = Client { control: BufReader::new(control) };
         client.expect(220);
-        Self { client, config: Arc::clone(config) }
+        Self { client, config: Arc::clone(config), name: "localhost" }
     }
 
     pub(crate) fn login(&mut self) {
@@ -108,14 +120,14 @@ impl SecureClient {
 
     /// A passive data connection under TLS, whose handshake comes first.
     pub(crate) fn passive(&mut self) -> TlsStream {
-        secure(self.client.passive(), &self.config).unwrap()
+        secure_by(self.name, self.client.passive(), &self.config).unwrap()
     }
 
     /// Most clients begin the handshake when the command has begun.
     fn begin(&mut self, command: &str) -> TlsStream {
         let socket = self.client.passive();
         self.client.begin(command);
-        secure(socket, &self.config).unwrap()
+        secure_by(self.name, socket, &self.config).unwrap()
     }
 
     pub(crate) fn upload(&mut self, command: &str, bytes: &[u8]) {
@@ -152,7 +164,7 @@ impl SecureClient {
         let socket = self.client.passive();
         self.client.begin(command);
         // In TLS 1.3 the client is done before the server has judged it.
-        if let Ok(mut data) = secure(socket, &self.config) {
+        if let Ok(mut data) = secure_by(self.name, socket, &self.config) {
             let mut bytes = Vec::new();
             let _ = data.read_to_end(&mut bytes);
             assert_eq!(bytes, b"");
@@ -164,7 +176,7 @@ impl SecureClient {
     pub(crate) fn expect_not_resumed(&mut self) {
         let socket = self.client.passive();
         self.client.begin("LIST");
-        let data = secure(socket, &self.config).unwrap();
+        let data = secure_by(self.name, socket, &self.config).unwrap();
         let reply = self.client.expect(522);
         assert!(reply.contains("resume"), "{reply}");
         assert_eq!(data.conn.handshake_kind(), Some(HandshakeKind::Full));
