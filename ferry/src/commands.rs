@@ -10,7 +10,7 @@ use ftp_types::Secret;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
-use crate::{CANNOT, USAGE};
+use crate::{CANNOT, USAGE, tls};
 
 /// Runs a sub-command.
 pub fn run(command: &Command) -> ExitCode {
@@ -24,7 +24,10 @@ pub fn run(command: &Command) -> ExitCode {
 
 fn check_config(file: &Path) -> ExitCode {
     match Config::load(file) {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(config) => {
+            tls::warnings(&config).iter().for_each(|warning| eprintln!("warning: {warning}"));
+            ExitCode::SUCCESS
+        }
         Err(problems) => {
             eprintln!("{problems}");
             USAGE.into()

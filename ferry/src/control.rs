@@ -17,7 +17,7 @@ use crate::logging::{Journals, Log};
 use crate::service::{self, Accounts};
 use crate::settings;
 use crate::signals::Signal;
-use crate::tls::Identity;
+use crate::tls::{self, Identity};
 
 /// Steers the server, by signals.
 pub(crate) struct Control {
@@ -80,6 +80,7 @@ impl Reloader {
             Ok(config) => {
                 *lock(grace) = config.server.shutdown_grace;
                 warn_of_fixed(&self.started, &config);
+                tls::warnings(&config).iter().for_each(|warning| warn!("{warning}"));
                 info!("configuration reloaded; it holds for new sessions");
             }
             Err(problems) => {

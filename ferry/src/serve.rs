@@ -17,7 +17,7 @@ use crate::runtimes;
 use crate::service::Accounts;
 use crate::settings::{self, SettingsError};
 use crate::signals::Signals;
-use crate::tls::Identity;
+use crate::tls::{self, Identity};
 use crate::{CANNOT, USAGE, service};
 
 /// Why there is no server, or none any more.
@@ -83,6 +83,7 @@ fn serve_logging(
 ) -> Result<(), Failure> {
     limit.unwrap_or_else(|error| warn!(%error, "the limit of open files stays as it is"));
     bound.left_out.iter().for_each(|address| warn!(%address, "not listening there: this machine has no IPv6"));
+    tls::warnings(&config).iter().for_each(|warning| warn!("{warning}"));
     let journals = Journals::open(&config.log).map_err(Failure::cannot)?;
     let accounts = Accounts::default();
     accounts.set(service::accounts(&config).map_err(Failure::cannot)?);

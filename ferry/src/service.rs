@@ -149,11 +149,14 @@ fn add(accounts: &VirtualUsers, user: &User) -> Result<(), UserError> {
     let credential = match &user.credential {
         config::Credential::Password(password) => Credential::Plain(password.clone()),
         config::Credential::Hash(hash) => Credential::Hash(hash.clone()),
+        config::Credential::Certificate => Credential::None,
     };
     let message = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
     let account = NewUser::new(user.name.clone(), credential, user.home.as_path())
         .permissions(user.perm)
+        .require_certificate(user.require_certificate)
         .messages(message(&user.login_message, LOGIN_MESSAGE), message(&user.quit_message, QUIT_MESSAGE));
+    let account = user.certificates.iter().copied().fold(account, NewUser::certificate);
     warn_of(&user.name, accounts.add(limited(account, &user.limits))?);
     for config::Override { path, perm, recursive } in &user.overrides {
         let rule = Override { path: path.clone(), permissions: *perm, recursive: *recursive };

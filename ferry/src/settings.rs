@@ -10,7 +10,7 @@ use ftp_types::Permissions;
 
 use crate::cli::Flags;
 use crate::config::{Anonymous, Config, Credential, Limits, LogLevel, Problems, User};
-use crate::tls::{self, TlsFileError};
+use crate::tls::{self, TlsFile, TlsFileError};
 
 /// Why flags and file give no configuration.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub enum SettingsError {
     NoCurrentDirectory(io::Error),
     /// A key without certificates.
     KeyWithoutCertificate,
-    /// A file of a flag that TLS cannot be offered with.
-    TlsFile(TlsFileError),
+    /// A file that TLS cannot be offered with, named by a flag or together with one; first what stands before its key.
+    TlsFile(&'static str, TlsFileError),
 }
 
 impl SettingsError {
@@ -35,7 +35,7 @@ impl SettingsError {
     pub fn is_of_the_system(&self) -> bool {
         match self {
             Self::File(problems) => problems.are_of_the_system(),
-            Self::TlsFile(error) => error.is_unreadable(),
+            Self::TlsFile(_, error) => error.is_unreadable(),
             Self::NoAccountForFlags(_) | Self::NoCurrentDirectory(_) | Self::KeyWithoutCertificate => false,
         }
     }
@@ -53,7 +53,7 @@ impl fmt::Display for SettingsError {
             ),
             Self::NoCurrentDirectory(error) => write!(f, "the current directory cannot be shared: {error}"),
             Self::KeyWithoutCertificate => f.write_str("--keyfile needs --certfile: the certificates that it is for"),
-            Self::TlsFile(error) => write!(f, "--{}: {error}", error.file().key()),
+            Self::TlsFile(prefix, error) => write!(f, "{prefix}{}: {error}", error.file().key()),
         }
     }
 }
@@ -66,7 +66,8 @@ impl std::error::Error for SettingsError {}
 /// As [`SettingsError`] says.
 pub fn load(flags: &Flags) -> Result<Config, SettingsError> {
     let file = flags.config.as_deref();
-    let mut config = file.map_or_else(|| Ok(Config::default()), Config::load).map_err(SettingsError::File)?;
+    let load = if replaces_certificate(flags) { Config::load_without_certificate } else { Config::load };
+    let mut config = file.map_or_else(|| Ok(Config::default()), load).map_err(SettingsError::File)?;
     apply_to_server(flags, &mut config);
     apply_to_sessions(flags, &mut config);
     apply_to_tls(flags, &mut config)?;
@@ -123,6 +124,11 @@ fn listen(interface: Option<IpAddr>, port: Option<u16>, configured: &[SocketAddr
     addresses
 }
 
+/// Whether certificate or key of the file do not count; then the pair is checked once it is complete.
+fn replaces_certificate(flags: &Flags) -> bool {
+    flags.certfile.is_some() || flags.keyfile.is_some()
+}
+
 /// A `--certfile` brings its own key, so that it is in place of both files.
 fn apply_to_tls(flags: &Flags, config: &mut Config) -> Result<(), SettingsError> {
     if !flags.ask_for_tls() {
@@ -138,9 +144,16 @@ fn apply_to_tls(flags: &Flags, config: &mut Config) -> Result<(), SettingsError>
     if flags.keyfile.is_some() {
         tls.keyfile.clone_from(&flags.keyfile);
     }
-    match tls.certfile {
+    match &tls.certfile {
         None if tls.keyfile.is_some() => Err(SettingsError::KeyWithoutCertificate),
-        _ => tls::check(tls).into_iter().next().map_or(Ok(()), |error| Err(SettingsError::TlsFile(error))),
+        Some(certfile) if replaces_certificate(flags) => {
+            let blame = |error: TlsFileError| {
+                let by_flag = error.file() != TlsFile::Certfile || flags.certfile.is_some();
+                SettingsError::TlsFile(if by_flag { "--" } else { "tls." }, error)
+            };
+            tls::check_pair(certfile, tls.keyfile.as_deref()).map_err(blame)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -275,6 +288,12 @@ mod tests {
         let file = format!("[tls]\ncertfile = '{certificate}'\nkeyfile = '{key}'\n");
         let tls = with_file(&file, &["--certfile", &both]).unwrap().tls.unwrap();
         assert_eq!((tls.certfile, tls.keyfile), (Some(both.clone().into()), None));
+        // What the flags replace need not even be there, and what they do not replace is blamed on the file.
+        let broken = "[tls]\ncertfile = '/no/such/file'\nkeyfile = '/no/such/key'\n";
+        assert_eq!(with_file(broken, &["--certfile", &both]).unwrap().tls.unwrap().certfile, Some(both.clone().into()));
+        assert!(with_file(broken, &["--tls"]).is_err());
+        let error = with_file(broken, &["--keyfile", &both]).unwrap_err();
+        assert!(error.to_string().starts_with("tls.certfile: /no/such/file: cannot be read: "), "{error}");
         let error = with_file(&file, &["--keyfile", &both]).unwrap_err();
         assert!(
             error.to_string().starts_with(&format!("--keyfile: {both}: the private key is not that of ")),

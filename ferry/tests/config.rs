@@ -274,8 +274,8 @@ fn errors_in_accounts() {
             "15:1: user: home is missing: the directory that is shared",
             "16:8: user.name: a user name cannot hold control characters",
             "17:12: user.password: expected a string that is not empty",
-            "18:1: user.hme: unknown key; [user] can have name, password, password_hash, home, perm, login_message, \
-             quit_message, read_limit, write_limit, total_read_limit, total_write_limit, override",
+            "18:1: user.hme: unknown key; [user] can have name, password, password_hash, certificates, \
+             require_certificate, home, perm, login_message, quit_message, read_limit, write_limit, total_read_limit, total_write_limit, override",
             "19:1: anonymous: home is missing: the directory that is shared",
         ],
     );
@@ -426,5 +426,9 @@ fn the_example_is_good_and_has_every_key() {
     let everything: Vec<String> = example.lines().map(commented).collect();
     let errors = site.load(&everything.join("\n")).unwrap_err();
     let names: Vec<&str> = errors.iter().filter_map(|error| error.split(": ").nth(1)).collect();
-    assert_eq!(names, ["tls.certfile", "tls.client_ca", "system_users", "metrics"], "{errors:#?}");
+    assert_eq!(
+        names,
+        ["tls.certfile", "tls.client_ca", "tls.certificate.certfile", "system_users", "metrics"],
+        "{errors:#?}"
+    );
 }

@@ -9,6 +9,7 @@ use common::tls::{Identity, Options, TlsClient};
 use common::{RUNTIMES, Server, Site};
 use ftp_driver::rustls::version::{TLS12, TLS13};
 use nix::sys::signal::Signal;
+use rcgen::SanType;
 use sha2::{Digest, Sha256};
 
 const ACCOUNT: &str = "[[user]]\nname = 'alice'\npassword = 'x'\nhome = 'home'\nperm = 'elradfmwMT'\n";
@@ -277,4 +278,96 @@ fn many_reloads_leak_no_descriptors() {
     let after: Vec<usize> = (0..60).map(|_| reload()).collect();
     assert!(after.iter().all(|count| *count <= before), "{before} then {after:?}");
     server.stop();
+}
+
+#[test]
+fn clients_get_the_certificate_of_the_name_that_they_connect_to() {
+    let named = |name: &str| {
+        Identity::with(|parameters| parameters.subject_alt_names = vec![SanType::DnsName(name.try_into().unwrap())])
+    };
+    for runtime in RUNTIMES {
+        for version in [&TLS12, &TLS13] {
+            let [default, ftp, wild, second] =
+                ["default.test", "ftp.example.test", "*.example.test", "ftp.example.test"].map(named);
+            let site = site(&default);
+            site.write("ftp.pem", ftp.pem());
+            site.write("wild.pem", wild.pem());
+            let text = format!(
+                "[tls]\ncertfile = 'cert.pem'\nkeyfile = 'key.pem'\n[[tls.certificate]]\ncertfile = 'ftp.pem'\n\
+                 [[tls.certificate]]\ncertfile = 'wild.pem'\n{ACCOUNT}"
+            );
+            let mut server = site.serve_file(&text, &["--runtime", runtime]);
+            let shown = |name| {
+                let options = Options { version: Some(version), name: Some(name), ..Options::default() };
+                let mut client = alice(&server, &options);
+                client.store("STOR file", b"content");
+                client.certificate()
+            };
+            for (name, identity) in [
+                ("default.test", &default),
+                ("unknown.test", &default),
+                ("127.0.0.1", &default),
+                ("ftp.example.test", &ftp),
+                ("www.example.test", &wild),
+            ] {
+                assert_eq!(shown(name), identity.certificate, "{name}");
+            }
+            site.write("ftp.pem", second.pem());
+            hang_up(&server);
+            server.wait_for("configuration reloaded");
+            assert_eq!(shown("ftp.example.test"), second.certificate);
+            server.stop();
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_is_a_users_logs_in_without_a_password() {
+    for runtime in RUNTIMES {
+        let site = site(&Identity::new());
+        let (authority, client) = Identity::client();
+        site.write("ca.pem", authority);
+        site.write("home/file", "content");
+        let fingerprint = ftp_fs::Fingerprint::of(&client.certificate);
+        let text = |keys: &str| {
+            format!(
+                "[tls]\ncertfile = 'cert.pem'\nkeyfile = 'key.pem'\nclient_ca = 'ca.pem'\n\
+                 client_certificates = 'optional'\n{ACCOUNT}certificates = ['{fingerprint}']\n{keys}\n\
+                 [[user]]\nname = 'bob'\nhome = 'home'\ncertificates = ['{fingerprint}']\n"
+            )
+        };
+        let mut server = site.serve_file(&text(""), &["--runtime", runtime]);
+        let connect = |identity| TlsClient::explicit(server.address, &Options { identity, ..Options::default() });
+        for user in ["alice", "bob"] {
+            let mut known = connect(Some(&client));
+            assert!(known.command(&format!("USER {user}")).starts_with("232 "));
+            known.command("PBSZ 0");
+            known.command("PROT P");
+            assert_eq!(known.retrieve("RETR file"), b"content");
+        }
+        // Who has none to show, or is somebody else, is asked for the password.
+        let mut known = connect(Some(&client));
+        assert!(known.command("USER nobody").starts_with("331 "));
+        assert_eq!(alice(&server, &Options::default()).retrieve("RETR file"), b"content");
+
+        site.write("ferry.toml", text("require_certificate = true"));
+        hang_up(&server);
+        server.wait_for("configuration reloaded");
+        let both = Options { identity: Some(&client), ..Options::default() };
+        assert_eq!(alice(&server, &both).retrieve("RETR file"), b"content");
+        let mut stranger = connect(None);
+        assert!(stranger.command("USER alice").starts_with("331 "));
+        assert!(stranger.command("PASS x").starts_with("530 "));
+        server.stop();
+    }
+}
+
+#[test]
+fn an_expired_certificate_is_served_and_warned_of() {
+    let site = site(&Identity::with(|parameters| parameters.not_after = rcgen::date_time_ymd(2001, 9, 9)));
+    let server = serve(&site, "tokio", "");
+    server.wait_for("the certificate has expired: Sep  9 00:00:00 2001");
+    alice(&server, &Options::default());
+    hang_up(&server);
+    server.wait_for("the certificate has expired: Sep  9 00:00:00 2001");
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::Site;
 use common::tls::Identity;
-use ferry::config::{Config, Tls};
+use ferry::config::{Certificate, ClientCertificates, Config, Credential, Tls};
 
 fn load(site: &Site, text: &str) -> Result<Config, String> {
     site.write("ferry.toml", text);
@@ -29,14 +29,21 @@ fn every_key() {
     site.write("key.pem", &identity.key);
     site.write("ca.pem", Identity::client().0);
     let text = "control_required = true\ndata_required = true\nrequire_session_reuse = true\nclient_ca = 'ca.pem'\n\
-         lenient_eof = true\n";
+         lenient_eof = true\nclient_certificates = 'optional'\n[[tls.certificate]]\ncertfile = 'cert.pem'\n\
+         keyfile = 'key.pem'\n[[tls.certificate]]\ncertfile = 'both.pem'\n";
+    site.write("both.pem", Identity::new().pem());
     let expected = Tls {
         certfile: Some(site.path("cert.pem")),
         keyfile: Some(site.path("key.pem")),
         control_required: true,
         data_required: true,
         require_session_reuse: true,
+        certificates: vec![
+            Certificate { certfile: site.path("cert.pem"), keyfile: Some(site.path("key.pem")) },
+            Certificate { certfile: site.path("both.pem"), keyfile: None },
+        ],
         client_ca: Some(site.path("ca.pem")),
+        client_certificates: ClientCertificates::Optional,
         lenient_eof: true,
     };
     assert_eq!(load(&site, &format!("{BOTH}{text}")).unwrap().tls, Some(expected));
@@ -99,12 +106,10 @@ fn certificates_that_are_of_no_use() {
     let site = Site::new();
     let identity = Identity::new();
     site.write("key.pem", &identity.key);
-    let expired = Identity::with(|parameters| parameters.not_after = rcgen::date_time_ymd(2001, 9, 9));
     let garbled = "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n";
     for (text, told) in [
         ("", "the file is empty"),
         (&*identity.key, "there is no certificate in PEM in it"),
-        (&expired.chain, "the certificate has expired: Sep  9 00:00:00 2001 +00:00"),
         (garbled, "the first certificate cannot be used: "),
         (&identity.chain[..100], "the file is broken PEM: "),
         (&"x".repeat((1 << 20) + 1), "the file is larger than any with certificates or keys"),
@@ -143,4 +148,117 @@ fn listeners_for_implicit_tls() {
         "[server]\nlisten = []\nlisten_implicit_tls = []\n",
         "2:10: server.listen: expected at least one address",
     );
+}
+
+#[test]
+fn certificates_for_names() {
+    let site = Site::new();
+    let identity = Identity::new();
+    site.write("cert.pem", &identity.chain);
+    site.write("key.pem", &identity.key);
+    site.write("both.pem", Identity::new().pem());
+    site.write("nameless.pem", Identity::with(|parameters| parameters.subject_alt_names.clear()).pem());
+    let table = "[[tls.certificate]]\n";
+    // Without any before it, the first is for everybody.
+    load(&site, &format!("[tls]\n{table}certfile = 'nameless.pem'\n{table}certfile = 'both.pem'\n")).unwrap();
+    is_bad(
+        &site,
+        &format!("{BOTH}{table}certfile = 'nameless.pem'\n"),
+        "5:12: tls.certificate.certfile: nameless.pem: there is no DNS name in the certificate that clients could ask \
+         for",
+    );
+    is_bad(
+        &site,
+        &format!("[tls]\n{table}certfile = 'both.pem'\n{table}certfile = 'both.pem'\nkeyfile = 'key.pem'\n"),
+        "6:11: tls.certificate.keyfile: key.pem: the private key is not that of the first certificate in both.pem",
+    );
+    is_bad(
+        &site,
+        &format!("{BOTH}{table}certfile = 'cert.pem'\n"),
+        "5:12: tls.certificate.certfile: cert.pem: there is a certificate in it, and no private key; keyfile has to \
+         name the file with the key",
+    );
+    is_bad(
+        &site,
+        &format!("{BOTH}{table}keyfile = 'key.pem'\n"),
+        "4:1: tls.certificate: certfile is missing: the chain of certificates",
+    );
+    let missing = load(&site, &format!("{BOTH}{table}certfile = 'none.pem'\n")).unwrap_err();
+    assert!(missing.starts_with("ferry.toml:5:12: tls.certificate.certfile: none.pem: cannot be read: "), "{missing}");
+    is_bad(
+        &site,
+        &format!("{BOTH}{table}certfile = 'both.pem'\nname = 'x'\n"),
+        "6:1: tls.certificate.name: unknown key; [tls.certificate] can have certfile, keyfile",
+    );
+    is_bad(
+        &site,
+        "[tls]\ncertificate = 'x'\n",
+        "2:15: tls.certificate: expected tables, [[tls.certificate]], found a string",
+    );
+}
+
+#[test]
+fn client_certificates_and_whose_they_are() {
+    let site = Site::new();
+    site.write("ca.pem", Identity::client().0);
+    let tls = "[tls]\nclient_ca = 'ca.pem'\n";
+    let user = "[[user]]\nname = 'alice'\nhome = 'home'\n";
+    let (plain, colons) = ("ab".repeat(32), vec!["CD"; 32].join(":"));
+    let text = format!("{tls}{user}certificates = ['{plain}', '{colons}']\n");
+    let config = load(&site, &text).unwrap();
+    let alice = &config.users[0];
+    assert_eq!((&alice.credential, alice.require_certificate), (&Credential::Certificate, false));
+    assert_eq!(alice.certificates, [plain.parse().unwrap(), colons.parse().unwrap()]);
+    assert_eq!(config.tls.unwrap().client_certificates, ClientCertificates::Required);
+    let config = load(&site, &format!("{text}password = 'x'\nrequire_certificate = true\n")).unwrap();
+    assert!(config.users[0].require_certificate && config.users[0].credential != Credential::Certificate);
+
+    let unasked = "tls.client_ca, so that no client is asked for its certificate";
+    let certificates = format!("{user}certificates = ['{plain}']\n");
+    is_bad(&site, &certificates, &format!("4:16: user.certificates: there is no {unasked}"));
+    is_bad(&site, &format!("[tls]\n{certificates}"), &format!("5:16: user.certificates: there is no {unasked}"));
+    let expected = "a SHA-256 fingerprint, 64 hexadecimal digits with or without colons";
+    for (value, place, told) in [
+        ("[]", "6:16", format!("expected at least one: {expected}")),
+        ("'x'", "6:16", format!("expected an array of strings, each {expected}, found a string")),
+        ("['x']", "6:17", format!("expected {expected}")),
+        ("[1]", "6:17", format!("expected {expected}, found an integer")),
+    ] {
+        let problems = format!("{place}: user.certificates: {told}");
+        is_bad(&site, &format!("{tls}{user}certificates = {value}\n"), &problems);
+    }
+    is_bad(
+        &site,
+        &format!("{tls}{user}password = 'x'\nrequire_certificate = true\n"),
+        "7:23: user.require_certificate: certificates is missing: the fingerprints of which one is required",
+    );
+    is_bad(
+        &site,
+        "[tls]\nclient_certificates = 'optional'\n",
+        "2:23: tls.client_certificates: client_ca is missing: the authorities of these certificates",
+    );
+    is_bad(
+        &site,
+        &format!("{tls}client_certificates = 'some'\n"),
+        "3:23: tls.client_certificates: expected \"required\" or \"optional\"",
+    );
+}
+
+#[test]
+fn a_certificate_whose_time_is_not_now_is_a_warning() {
+    let site = Site::new();
+    let expired = Identity::with(|parameters| parameters.not_after = rcgen::date_time_ymd(2001, 9, 9));
+    let early = Identity::with(|parameters| parameters.not_before = rcgen::date_time_ymd(2999, 9, 9));
+    site.write("expired.pem", expired.pem());
+    site.write("early.pem", early.pem());
+    site.write("good.pem", Identity::new().pem());
+    let tables = "[[tls.certificate]]\ncertfile = 'good.pem'\n[[tls.certificate]]\ncertfile = 'early.pem'\n";
+    let text = format!("[tls]\ncertfile = 'expired.pem'\n{tables}");
+    let warnings = ferry::tls::warnings(&load(&site, &text).unwrap());
+    let expected = [
+        format!("{}: the certificate has expired: Sep  9 00:00:00 2001 +00:00", site.path("expired.pem").display()),
+        format!("{}: the certificate is not valid yet: Sep  9 00:00:00 2999 +00:00", site.path("early.pem").display()),
+    ];
+    assert_eq!(warnings, expected);
+    assert_eq!(ferry::tls::warnings(&load(&site, "[tls]\ncertfile = 'good.pem'\n").unwrap()), [""; 0]);
 }

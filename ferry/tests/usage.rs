@@ -103,6 +103,19 @@ fn a_configuration_is_checked() {
 }
 
 #[test]
+fn the_check_warns_of_certificates_whose_time_is_not_now() {
+    let site = Site::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2001, 9, 9);
+    site.write("both.pem", parameters.self_signed(&key).unwrap().pem() + &key.serialize_pem());
+    site.write("ferry.toml", "[tls]\ncertfile = 'both.pem'\n");
+    let (status, stdout, stderr) = output(ferry().arg("check-config").arg(site.path("ferry.toml")).output().unwrap());
+    assert_eq!((status, &*stdout, stderr.lines().count()), (Some(0), "", 1), "{stderr}");
+    assert!(stderr.starts_with("warning: ") && stderr.contains("both.pem: the certificate has expired: "), "{stderr}");
+}
+
+#[test]
 fn flags_that_mean_nobody_are_misuse() {
     let site = Site::new();
     site.write("users.toml", "[[user]]\nname = 'alice'\npassword = 'x'\nhome = 'home'\n");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ftp_fs::Fingerprint;
 use ftp_types::{Permissions, Secret, UserName, VirtualPath};
 
 use super::parse;
@@ -25,6 +26,10 @@ pub struct User {
     pub login_message: Option<String>,
     /// Reply to QUIT.
     pub quit_message: Option<String>,
+    /// The client certificates that log in without a password.
+    pub certificates: Vec<Fingerprint>,
+    /// Whether one of them has to be shown beside the password.
+    pub require_certificate: bool,
     /// How fast the user's transfers may be.
     pub limits: Limits,
 }
@@ -52,6 +57,8 @@ impl User {
             home,
             perm,
             overrides: Vec::new(),
+            certificates: Vec::new(),
+            require_certificate: false,
             login_message: None,
             quit_message: None,
             limits: Limits { read: None, write: None, total_read: None, total_write: None },
@@ -66,6 +73,8 @@ pub enum Credential {
     Password(Secret),
     /// Its hash: a PHC string, bcrypt or sha-crypt.
     Hash(String),
+    /// No password: one of the user's certificates.
+    Certificate,
 }
 
 /// `[[user.override]]`: the permissions of one directory.
@@ -91,12 +100,12 @@ pub struct Anonymous {
 }
 
 /// Reads `[[user]]`. A name can be given once, and `anonymous` not beside `[anonymous]`.
-pub(super) fn users(file: &mut Section<'_>, anonymous: bool) -> Vec<User> {
+pub(super) fn users(file: &mut Section<'_>, anonymous: bool, asks_for_certificates: bool) -> Vec<User> {
     let mut names = BTreeSet::new();
     if anonymous {
         names.extend("anonymous".parse());
     }
-    file.sections("user", |section| user(section, &mut names))
+    file.sections("user", |section| user(section, &mut names, asks_for_certificates))
 }
 
 /// Reads `[anonymous]`.
@@ -111,9 +120,10 @@ pub(super) fn anonymous(section: &mut Section<'_>) -> Option<Anonymous> {
 const HOME: &str = "the directory that is shared";
 
 /// Asks for all keys before it gives up on any, so that all errors are found.
-fn user(section: &mut Section<'_>, names: &mut BTreeSet<UserName>) -> Option<User> {
+fn user(section: &mut Section<'_>, names: &mut BTreeSet<UserName>, asks_for_certificates: bool) -> Option<User> {
     let name = section.require("name", "the name to log in with", |value| fresh_name(value, names));
     let credential = credential(section);
+    let (certificates, require_certificate) = certificates(section, asks_for_certificates);
     let home = section.require("home", HOME, parse::directory);
     let mut perm = Permissions::READ;
     section.set("perm", &mut perm, parse::permissions);
@@ -122,7 +132,7 @@ fn user(section: &mut Section<'_>, names: &mut BTreeSet<UserName>) -> Option<Use
     let limits = limits(section);
     let overrides = overrides(section, home.as_deref());
     let user = User::new(name?, credential?, home?, perm);
-    Some(User { overrides, login_message, quit_message, limits, ..user })
+    Some(User { overrides, certificates, require_certificate, login_message, quit_message, limits, ..user })
 }
 
 fn limits(section: &mut Section<'_>) -> Limits {
@@ -151,11 +161,27 @@ fn credential(section: &mut Section<'_>) -> Option<Credential> {
             parse::filled_string(&password).map(|password| Credential::Password(Secret::from(&*password)))
         }
         (None, Some(hash)) => parse::password_hash(&hash).map(Credential::Hash),
+        (None, None) if section.has("certificates") => Some(Credential::Certificate),
         (None, None) => {
             section.complain("password_hash is missing (`ferry hash-password` makes one); or give password");
             None
         }
     }
+}
+
+/// Certificates mean something only where clients are asked for them.
+fn certificates(section: &mut Section<'_>, asked_for: bool) -> (Vec<Fingerprint>, bool) {
+    let value = section.value("certificates");
+    let required = section.value("require_certificate");
+    let fingerprints = value.as_ref().and_then(parse::fingerprints).unwrap_or_default();
+    if let (Some(value), false) = (&value, asked_for) {
+        value.complain::<()>("there is no tls.client_ca, so that no client is asked for its certificate");
+    }
+    let must = required.as_ref().and_then(parse::boolean).unwrap_or(false);
+    if let (Some(required), true, None) = (&required, must, &value) {
+        required.complain::<()>("certificates is missing: the fingerprints of which one is required");
+    }
+    (fingerprints, must)
 }
 
 fn overrides(section: &mut Section<'_>, home: Option<&Path>) -> Vec<Override> {

@@ -24,7 +24,7 @@ pub use self::accounts::{Anonymous, Credential, Limits, Override, User};
 use self::section::Section;
 pub use self::source::Problems;
 use self::source::Source;
-pub use self::tls::Tls;
+pub use self::tls::{Certificate, ClientCertificates, Tls};
 use crate::cli::RuntimeName;
 
 /// Everything that can be configured.
@@ -172,11 +172,24 @@ impl Config {
         Self::parse(file, &text)
     }
 
+    /// The same without a look at the files of `tls.certfile` and `tls.keyfile`, in whose place there will be others.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn load_without_certificate(file: &Path) -> Result<Self, Problems> {
+        let text = source::read(file)?;
+        Self::parse_with(file, &text, true)
+    }
+
     /// Reads the text of a file.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
     pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
+        Self::parse_with(file, text, false)
+    }
+
+    fn parse_with(file: &Path, text: &str, certificate_is_replaced: bool) -> Result<Self, Problems> {
         let source = Source::new(file, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
@@ -187,7 +200,7 @@ impl Config {
             return source.finish(Self::default());
         }
         let mut root = Section::root(&source, &table);
-        let config = sections::read(&mut root);
+        let config = sections::read(&mut root, certificate_is_replaced);
         root.finish();
         source.finish(config)
     }

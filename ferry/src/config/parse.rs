@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use encoding_rs::Encoding;
 use ftp_driver::IpNet;
-use ftp_fs::HashedPassword;
+use ftp_fs::{Fingerprint, HashedPassword};
 use ftp_types::{Permissions, UserName, VirtualPath};
 use toml::de::DeValue;
 
@@ -40,6 +40,17 @@ pub(super) fn password_hash(value: &Value<'_>) -> Option<String> {
         Ok(_) => Some(hash.to_owned()),
         Err(error) => value.complain(&error.to_string()),
     }
+}
+
+/// Fingerprints of certificates, at least one.
+pub(super) fn fingerprints(value: &Value<'_>) -> Option<Vec<Fingerprint>> {
+    let expected = "a SHA-256 fingerprint, 64 hexadecimal digits with or without colons";
+    let items = value.items(&format!("an array of strings, each {expected}"))?;
+    if items.is_empty() {
+        return value.complain(&format!("expected at least one: {expected}"));
+    }
+    let fingerprints: Vec<_> = items.iter().map(|item| address(item, expected)).collect();
+    fingerprints.into_iter().collect()
 }
 
 /// A path, relative to the directory of the file if it is not absolute.
@@ -218,7 +229,7 @@ fn address<T: FromStr>(value: &Value<'_>, expected: &str) -> Option<T> {
 }
 
 /// One of the names that the command line would take as well.
-fn one_of<T: ValueEnum>(value: &Value<'_>) -> Option<T> {
+pub(super) fn one_of<T: ValueEnum>(value: &Value<'_>) -> Option<T> {
     let variants = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let names: Vec<String> = variants.map(|name| format!("{:?}", name.get_name())).collect();
     let expected = names.join(" or ");

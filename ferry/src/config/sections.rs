@@ -5,16 +5,17 @@ use super::{Config, Data, Log, Server, Session, accounts, parse, tls};
 use crate::values::MAX_WORKERS;
 
 /// Reads the whole file. What is missing keeps its default; what is wrong is reported, and keeps it as well.
-pub(super) fn read(file: &mut Section<'_>) -> Config {
+pub(super) fn read(file: &mut Section<'_>, certificate_is_replaced: bool) -> Config {
     let mut config = Config::default();
     let offers_tls = file.has("tls");
     file.section("server", |section| server(section, &mut config.server, offers_tls));
     file.section("session", |section| session(section, &mut config.session));
     file.section("data", |section| data(section, &mut config.data));
-    config.tls = file.section("tls", tls::tls);
+    config.tls = file.section("tls", |section| tls::tls(section, certificate_is_replaced));
     file.section("log", |section| log(section, &mut config.log));
     config.anonymous = file.section("anonymous", accounts::anonymous).flatten();
-    config.users = accounts::users(file, config.anonymous.is_some());
+    let asks_for_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    config.users = accounts::users(file, config.anonymous.is_some(), asks_for_certificates);
     for later in ["system_users", "metrics"] {
         file.refuse(later);
     }

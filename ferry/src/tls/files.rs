@@ -9,31 +9,55 @@ use ftp_driver::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ftp_driver::rustls::sign::CertifiedKey;
 use ftp_driver::rustls::{InconsistentKeys, RootCertStore};
 use ftp_driver::{TlsServer, rustls};
+use x509_parser::certificate::Validity;
+use x509_parser::time::ASN1Time;
 
 use super::{Fault, TlsFile, TlsFileError};
-use crate::config::Tls;
+use crate::config::Certificate;
 
 /// A longer file holds something else. Bundles of all the world's authorities have a quarter of it.
 const MAX_LEN: u64 = 1 << 20;
 
-/// The chain and key that the configuration names; none if it names none.
-pub(super) fn certified_key(tls: &Tls) -> Result<Option<CertifiedKey>, TlsFileError> {
-    let Some(certfile) = tls.certfile.as_deref() else { return Ok(None) };
+/// A chain, and its key if that is in a file of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair<'a> {
+    pub(super) certfile: &'a Path,
+    pub(super) keyfile: Option<&'a Path>,
+}
+
+impl<'a> From<&'a Certificate> for Pair<'a> {
+    fn from(Certificate { certfile, keyfile }: &'a Certificate) -> Self {
+        Self { certfile, keyfile: keyfile.as_deref() }
+    }
+}
+
+/// The chain and key in these files.
+pub(super) fn certified_key(Pair { certfile, keyfile }: Pair<'_>) -> Result<CertifiedKey, TlsFileError> {
     let text = read(TlsFile::Certfile, certfile)?;
     let chain = certificates(TlsFile::Certfile, certfile, &text)?;
-    check_validity(certfile, &chain[0])?;
-    let (file, path, key) = match tls.keyfile.as_deref() {
+    validity(certfile, &chain[0])?;
+    let (file, path, key) = match keyfile {
         Some(keyfile) => (TlsFile::Keyfile, keyfile, private_key(keyfile, &read(TlsFile::Keyfile, keyfile)?)?),
         None => (TlsFile::Certfile, certfile, private_key_beside(certfile, &text)?),
     };
-    let certified = CertifiedKey::from_der(chain, key, &TlsServer::crypto_provider());
-    certified.map(Some).map_err(|error| match error {
+    CertifiedKey::from_der(chain, key, &TlsServer::crypto_provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             let message = format!("the private key is not that of the first certificate in {}", certfile.display());
             TlsFileError::useless(file, path, message)
         }
         error => TlsFileError::useless(file, path, format!("the private key cannot be used: {error}")),
     })
+}
+
+/// What is wrong with the time of the server's own certificate, so that clients do not take it now. What else may be
+/// wrong with the file is told elsewhere.
+pub(super) fn wrong_time(certfile: &Path) -> Option<String> {
+    let chain = certificates(TlsFile::Certfile, certfile, &read(TlsFile::Certfile, certfile).ok()?).ok()?;
+    let (validity, now) = (validity(certfile, &chain[0]).ok()?, ASN1Time::now());
+    if validity.not_after < now {
+        return Some(format!("the certificate has expired: {}", validity.not_after));
+    }
+    (validity.not_before > now).then(|| format!("the certificate is not valid yet: {}", validity.not_before))
 }
 
 /// The authorities in a file.
@@ -111,14 +135,9 @@ fn malformed(file: TlsFile, path: &Path, error: &pem::Error) -> TlsFileError {
     TlsFileError::useless(file, path, format!("the file is broken PEM: {error}"))
 }
 
-/// No client takes a certificate that has expired.
-fn check_validity(path: &Path, certificate: &CertificateDer<'_>) -> Result<(), TlsFileError> {
-    let useless = |problem: String| TlsFileError::useless(TlsFile::Certfile, path, problem);
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-        .map_err(|error| useless(format!("the first certificate cannot be used: {error}")))?;
-    let end = parsed.validity().not_after;
-    if end < x509_parser::time::ASN1Time::now() {
-        return Err(useless(format!("the certificate has expired: {end}")));
-    }
-    Ok(())
+fn validity(path: &Path, certificate: &CertificateDer<'_>) -> Result<Validity, TlsFileError> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(|error| {
+        TlsFileError::useless(TlsFile::Certfile, path, format!("the first certificate cannot be used: {error}"))
+    })?;
+    Ok(parsed.validity().clone())
 }

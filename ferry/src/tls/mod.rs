@@ -11,12 +11,13 @@ use std::sync::{Arc, OnceLock};
 use ftp_driver::rustls::ServerConfig;
 use ftp_driver::rustls::server::danger::ClientCertVerifier;
 use ftp_driver::rustls::server::{NoClientAuth, WebPkiClientVerifier};
-use ftp_driver::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use ftp_driver::{TlsServer, rustls};
+use ftp_driver::rustls::sign::CertifiedKey;
+use ftp_driver::{CertificatesByName, TlsServer, rustls};
 use tracing::warn;
 
+use self::files::Pair;
 use self::self_signed::SelfSigned;
-use crate::config::{Config, Tls};
+use crate::config::{ClientCertificates, Config, Tls};
 
 /// One of the files of `[tls]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +125,43 @@ impl From<rustls::Error> for TlsError {
     }
 }
 
-/// Reads the files, and tells all of them that TLS cannot be offered with.
+/// Reads a chain of certificates and its key, which is beside it if there is no file for it.
+///
+/// # Errors
+/// The file that TLS cannot be offered with.
+pub fn check_pair(certfile: &Path, keyfile: Option<&Path>) -> Result<(), TlsFileError> {
+    files::certified_key(Pair { certfile, keyfile }).map(drop)
+}
+
+/// The same for one that clients get by a name in it.
+///
+/// # Errors
+/// The file that TLS cannot be offered with.
+pub fn check_named_pair(certfile: &Path, keyfile: Option<&Path>) -> Result<(), TlsFileError> {
+    let key = Arc::new(files::certified_key(Pair { certfile, keyfile })?);
+    add_named(CertificatesByName::new(Arc::clone(&key)), certfile, key).map(drop)
+}
+
+/// Reads the authorities of client certificates.
+///
+/// # Errors
+/// TLS cannot be offered with them.
+pub fn check_authorities(path: &Path) -> Result<(), TlsFileError> {
+    verifier(path, ClientCertificates::Required).map(drop)
+}
+
+/// What is not wrong enough to stop a server and is hardly meant: certificates that no client takes at this time.
 #[must_use]
-pub fn check(tls: &Tls) -> Vec<TlsFileError> {
-    let key = files::certified_key(tls).err();
-    let roots = tls.client_ca.as_deref().and_then(|path| verifier(path).err());
-    key.into_iter().chain(roots).collect()
+pub fn warnings(config: &Config) -> Vec<String> {
+    let pairs = config.tls.iter().flat_map(pairs);
+    let warning = |pair: Pair<'_>| Some(format!("{}: {}", pair.certfile.display(), files::wrong_time(pair.certfile)?));
+    pairs.filter_map(warning).collect()
+}
+
+/// All certificates that are named, the default first.
+fn pairs(tls: &Tls) -> impl Iterator<Item = Pair<'_>> {
+    let default = tls.certfile.as_deref().map(|certfile| Pair { certfile, keyfile: tls.keyfile.as_deref() });
+    default.into_iter().chain(tls.certificates.iter().map(Pair::from))
 }
 
 /// Makes what the service needs for TLS. A certificate that was made by it lasts as long as this does: a reload does
@@ -147,12 +179,20 @@ impl Identity {
     /// As [`TlsError`] says.
     pub fn server(&self, config: &Config) -> Result<Option<TlsServer>, TlsError> {
         let Some(tls) = &config.tls else { return Ok(None) };
-        let key = match files::certified_key(tls)? {
-            Some(key) => key,
+        let mut pairs = pairs(tls);
+        let default = match pairs.next() {
+            Some(pair) => files::certified_key(pair)?,
             None => self.made(config)?.certified_key()?,
         };
-        let verifier = tls.client_ca.as_deref().map_or(Ok(Arc::new(NoClientAuth) as _), verifier)?;
-        let server = TlsServer::new(server_config(key, verifier)?)
+        let mut certificates = CertificatesByName::new(default);
+        for pair in pairs {
+            certificates = add_named(certificates, pair.certfile, files::certified_key(pair)?.into())?;
+        }
+        let verifier = match tls.client_ca.as_deref() {
+            Some(path) => verifier(path, tls.client_certificates)?,
+            None => Arc::new(NoClientAuth),
+        };
+        let server = TlsServer::new(server_config(certificates, verifier)?)
             .require_session_reuse(tls.require_session_reuse)
             .lenient_eof(tls.lenient_eof);
         Ok(Some(server))
@@ -177,16 +217,30 @@ impl Identity {
 }
 
 /// TLS 1.2 and 1.3 with the ciphers that rustls holds for safe.
-fn server_config(key: CertifiedKey, verifier: Arc<dyn ClientCertVerifier>) -> Result<ServerConfig, rustls::Error> {
+fn server_config(
+    certificates: CertificatesByName,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(TlsServer::crypto_provider());
     let builder = builder.with_safe_default_protocol_versions()?.with_client_cert_verifier(verifier);
-    Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key))))
+    Ok(builder.with_cert_resolver(Arc::new(certificates)))
 }
 
-/// Demands certificates of clients that an authority in this file has signed.
-fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
+fn add_named(
+    all: CertificatesByName,
+    certfile: &Path,
+    key: Arc<CertifiedKey>,
+) -> Result<CertificatesByName, TlsFileError> {
+    all.with(key).map_err(|error| TlsFileError::useless(TlsFile::Certfile, certfile, error))
+}
+
+/// Takes certificates of clients that an authority in this file has signed.
+fn verifier(path: &Path, demand: ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
     let roots = Arc::new(files::roots(path)?);
-    WebPkiClientVerifier::builder_with_provider(roots, TlsServer::crypto_provider())
-        .build()
-        .map_err(|error| TlsFileError::useless(TlsFile::ClientCa, path, error))
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, TlsServer::crypto_provider());
+    let builder = match demand {
+        ClientCertificates::Required => builder,
+        ClientCertificates::Optional => builder.allow_unauthenticated(),
+    };
+    builder.build().map_err(|error| TlsFileError::useless(TlsFile::ClientCa, path, error))
 }

@@ -66,6 +66,8 @@ pub(crate) struct Options<'a> {
     pub(crate) version: Option<&'static SupportedProtocolVersion>,
     pub(crate) identity: Option<&'a Identity>,
     pub(crate) never_resumes: bool,
+    /// The name of the server; `localhost` otherwise.
+    pub(crate) name: Option<&'static str>,
 }
 
 impl Options<'_> {
@@ -96,6 +98,7 @@ pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 pub(crate) struct TlsClient {
     control: BufReader<TlsStream>,
     config: Arc<ClientConfig>,
+    name: &'static str,
 }
 
 impl TlsClient {
@@ -118,9 +121,9 @@ impl TlsClient {
 
     /// On a connection where the server waits for TLS.
     pub(crate) fn over(stream: TcpStream, options: &Options<'_>) -> std::io::Result<Self> {
-        let config = options.config();
-        let control = BufReader::new(shake_hands(stream, &config)?);
-        Ok(Self { control, config })
+        let (config, name) = (options.config(), options.name.unwrap_or("localhost"));
+        let control = BufReader::new(shake_hands(stream, name, &config)?);
+        Ok(Self { control, config, name })
     }
 
     /// The certificate that the server showed.
@@ -181,7 +184,7 @@ impl TlsClient {
         data.set_read_timeout(Some(LIMIT)).unwrap();
         let reply = self.command(line);
         assert!(reply.starts_with('1'), "{line}: {reply}");
-        shake_hands(data, &self.config)
+        shake_hands(data, self.name, &self.config)
     }
 
     /// What comes ends with `close_notify`: without it, reading fails.
@@ -205,8 +208,8 @@ impl TlsClient {
     }
 }
 
-fn shake_hands(mut stream: TcpStream, config: &Arc<ClientConfig>) -> std::io::Result<TlsStream> {
-    let name = ServerName::try_from("localhost").unwrap();
+fn shake_hands(mut stream: TcpStream, name: &'static str, config: &Arc<ClientConfig>) -> std::io::Result<TlsStream> {
+    let name = ServerName::try_from(name).unwrap();
     let mut connection = ClientConnection::new(Arc::clone(config), name).unwrap();
     while connection.is_handshaking() {
         connection.complete_io(&mut stream)?;
