@@ -6,6 +6,8 @@ mod client;
 mod confidential;
 mod connections;
 mod dismissal;
+#[cfg(unix)]
+mod hooks;
 mod proxied;
 mod secure;
 mod server;

@@ -6,8 +6,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ftp_driver::{
-    Addresses, BoxFuture, Handle, Hooks, LoggedIn, LoggedOut, Runtime, SessionInfo, Summary, TreeChange, serve,
-    serve_connection,
+    Addresses, BoxFuture, Handle, Hooks, IncompleteTransfer, LoggedIn, LoggedOut, Runtime, SessionInfo, Summary,
+    TreeChange, serve, serve_connection,
 };
 use ftp_proto::Instant;
 
@@ -77,6 +77,11 @@ impl Hooks for Gated {
         self.call(format!("changed: {:?}", event.change))
     }
 
+    fn incomplete_received(&self, event: IncompleteTransfer) -> BoxFuture<'_, ()> {
+        let IncompleteTransfer { transfer, reason, remains, .. } = event;
+        self.call(format!("incomplete received: {reason:?}, {} bytes, {remains:?}", transfer.bytes))
+    }
+
     fn missed(&self, session: SessionInfo, count: u64) -> BoxFuture<'_, ()> {
         self.call(format!("missed: {count} of {session}"))
     }
@@ -106,6 +111,21 @@ fn a_hook_that_does_not_end_delays_no_reply_and_hoards_no_calls() {
     session.control.send(b"QUIT\r\n");
     session.run_to_end();
     assert_eq!(hooks.calls(), ["logged out: quit", "disconnected: quit"]);
+}
+
+#[test]
+fn an_upload_that_stalls_is_told_as_cut() {
+    let hooks = Gated::default();
+    hooks.set_open(true);
+    let mut session = Simulated::new(service().hooks(hooks.clone()));
+    session.login();
+    let mut data = session.passive();
+    session.says("STOR new\r\n", "125 ");
+    data.send(b"begun");
+    session.run();
+    session.run_to_end();
+    let cut = "incomplete received: SessionEnded(Stalled), 5 bytes, Partial";
+    assert_eq!(hooks.calls()[2..], [cut, "logged out: transfer stalled", "disconnected: transfer stalled"]);
 }
 
 #[test]
