@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::Ipv4Addr,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -46,6 +46,7 @@ examples! {
     hashed_passwords,
     throttled,
     ftps,
+    callbacks,
 }
 
 /// What each is to show.
@@ -147,13 +148,78 @@ mod tries {
         example.stores("user:12345");
         example.reads_only("");
     }
+
+    pub(super) fn callbacks(name: &str) {
+        let mut example = Example::start(name);
+        example.refuses("user:54321");
+        example.stores("user:12345");
+        let mut client = Raw::login(&example.address, "user", "12345");
+        for (file, is_kept) in [("new.bin", false), (FILE, true)] {
+            client.cut_upload(file);
+            example.expect_line(&format!("put a part of /{file}"));
+            if !is_kept {
+                example.expect_line(&format!("deleted /{file}"));
+            }
+        }
+        client.command("MKD made", "257");
+        client.command("QUIT", "221");
+        drop(client);
+        for line in ["changed the tree: MakeDirectory", "logged out: quit", "disconnected: quit"] {
+            example.expect_line(line);
+        }
+        assert!(!example.folder.path().join("new.bin").exists());
+        assert!(fs::read(example.folder.path().join(FILE)).unwrap() == noise(3, 100_000));
+        let said = example.said.join("");
+        for line in
+            ["]@127.0.0.1:", " connected", "failed to log in as user", "[user]@", "put /stored.bin", "got /stored.bin"]
+        {
+            assert!(said.contains(line), "{line}: {said}");
+        }
+    }
+}
+
+/// A client that leaves an upload in the middle, as curl never does.
+struct Raw(BufReader<TcpStream>);
+
+impl Raw {
+    fn login(address: &str, user: &str, password: &str) -> Self {
+        let mut client = Self(BufReader::new(TcpStream::connect(address).unwrap()));
+        client.expect("220");
+        client.command(&format!("USER {user}"), "331");
+        client.command(&format!("PASS {password}"), "230");
+        client
+    }
+
+    fn command(&mut self, line: &str, code: &str) -> String {
+        self.0.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        self.expect(code)
+    }
+
+    fn expect(&mut self, code: &str) -> String {
+        let mut reply = String::new();
+        self.0.read_line(&mut reply).unwrap();
+        assert!(reply.starts_with(code), "expected {code}: {reply}");
+        reply
+    }
+
+    fn cut_upload(&mut self, file: &str) {
+        let reply = self.command("EPSV", "229");
+        let port = reply.split('|').nth(3).unwrap().parse().unwrap();
+        let mut data = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        self.command(&format!("STOR {file}"), "1");
+        data.write_all(b"begun").unwrap();
+        self.command("ABOR", "426");
+        self.expect("226");
+    }
 }
 
 /// A running example, in a directory with a file.
 struct Example {
     child: Child,
     /// Some print what goes on; this is for them to print to.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
+    /// What was read of it.
+    said: Vec<String>,
     folder: TempDir,
     /// Where it listens.
     address: String,
@@ -176,7 +242,20 @@ impl Example {
         stdout.read_line(&mut ready).unwrap();
         let url = ready.strip_prefix("listening on ftp://").unwrap_or_else(|| panic!("{name} said {ready:?}"));
         let address = url.trim_end().rsplit('@').next().unwrap().to_owned();
-        Self { child, _stdout: stdout, folder, address, options: &[] }
+        Self { child, stdout, said: Vec::new(), folder, address, options: &[] }
+    }
+
+    /// Reads what it prints up to a line with this in it.
+    fn expect_line(&mut self, part: &str) {
+        loop {
+            let mut line = String::new();
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it never says {part:?}: {:?}", self.said);
+            let is_it = line.contains(part);
+            self.said.push(line);
+            if is_it {
+                return;
+            }
+        }
     }
 
     /// The URL of a file for this `user:password`; nobody is anonymous.
