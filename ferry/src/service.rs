@@ -83,6 +83,9 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Accounts, tls: Opt
         .burst(data.burst)
         .proxy_protocol(server.proxy_protocol.iter().copied())
         .use_sendfile(session.use_sendfile)
+        .tcp_no_delay(session.tcp_no_delay)
+        .read_buffer(data.read_buffer)
+        .write_buffer(data.write_buffer)
         .observer(journals.observer(zone.clone()));
     if let Some(ports) = &data.passive_ports {
         builder = builder.passive_ports(ports.clone());
@@ -114,6 +117,7 @@ fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
         .tls
         .as_ref()
         .map(|tls| TlsPolicy { control_required: tls.control_required, data_required: tls.data_required });
+    protocol.disabled_commands.clone_from(&session.disabled_commands);
     protocol.codec = Charset::new(session.encoding).map(|charset| Arc::new(charset) as Arc<dyn PathCodec>);
     protocol.report_commands = journals.want_commands() || log.level >= LogLevel::Debug;
     protocol

@@ -11,6 +11,9 @@ use ftp_driver::IpNet;
 /// More threads than this are a mistake, not a wish.
 pub(crate) const MAX_WORKERS: usize = 1024;
 
+/// Sizes of buffers in bytes: below, a file goes byte by byte, and above, a few sessions use up all memory.
+pub(crate) const BUFFERS: RangeInclusive<usize> = 512..=16 * 1024 * 1024;
+
 /// The longest time that can be set, in seconds: about thirty years. Far beyond it, arithmetic with times would fail.
 const MAX_SECONDS: f64 = 1e9;
 /// The shortest time that is not zero.

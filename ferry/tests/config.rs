@@ -91,6 +91,8 @@ fn session_keys() {
         encoding = "latin1"
         use_gmt_times = false
         use_sendfile = false
+        tcp_no_delay = false
+        disabled_commands = ["site", "STAT"]
         "#,
     );
     let session = config.session;
@@ -98,7 +100,8 @@ fn session_keys() {
     assert_eq!(session.login_timeout, Some(Duration::from_millis(500)));
     assert_eq!((session.max_login_attempts, session.failed_login_delay), (5, Duration::ZERO));
     assert_eq!(session.encoding.name(), "windows-1252");
-    assert!(!session.use_gmt_times && !session.use_sendfile);
+    assert!(!session.use_gmt_times && !session.use_sendfile && !session.tcp_no_delay);
+    assert_eq!(session.disabled_commands, ["site", "STAT"]);
 }
 
 #[test]
@@ -120,6 +123,8 @@ fn data_keys() {
         server_read_limit = 4
         server_write_limit = 5
         burst = 0.25
+        read_buffer = 512
+        write_buffer = 16_777_216
         "#,
     );
     let data = config.data;
@@ -137,6 +142,7 @@ fn data_keys() {
     assert_eq!((data.user_read_limit, data.user_write_limit), (Some(2), Some(3)));
     assert_eq!((data.server_read_limit, data.server_write_limit), (Some(4), Some(5)));
     assert_eq!(data.burst, Duration::from_millis(250));
+    assert_eq!((data.read_buffer, data.write_buffer), (512, 16 * 1024 * 1024));
 }
 
 #[test]
@@ -360,8 +366,20 @@ fn unknown_keys_and_wrong_types() {
             "3:1: user: expected tables, [[user]], found a table",
             "6:1: session.a\\nb: unknown key; [session] can have idle_timeout, login_timeout, max_login_attempts, \
              failed_login_delay, encoding, use_gmt_times, use_sendfile, \
-             end_when_removed",
+             end_when_removed, tcp_no_delay, disabled_commands",
             "7:1: log.format: expected \"text\" or \"json\", found a table",
+        ],
+    );
+}
+
+#[test]
+fn commands_that_do_not_exist_cannot_be_disabled() {
+    Site::new().bad(
+        "[session]\ndisabled_commands = ['SITE', 'SIT', 1]\n[data]\nread_buffer = 511\n",
+        &[
+            "2:30: session.disabled_commands: there is no such command",
+            "2:37: session.disabled_commands: expected a command as a string, \"SITE\", found an integer",
+            "4:15: data.read_buffer: expected a whole number from 512 to 16777216",
         ],
     );
 }

@@ -19,7 +19,7 @@ use crate::outlet::Outlet;
 use crate::pump;
 use crate::rendezvous::{Arrivals, connect_error};
 use crate::runtime::{Addresses, Route, Runtime};
-use crate::service::Service;
+use crate::service::{Buffers, Service};
 use crate::sockets;
 use crate::storage;
 use crate::task::{Progress, Running, Task};
@@ -237,7 +237,8 @@ impl<R: Runtime> Actions<R> {
             ),
             _ => None,
         };
-        let (runtime, meter, sendfile) = (self.runtime.clone(), Meter::default(), self.service.settings.use_sendfile);
+        let (runtime, meter) = (self.runtime.clone(), Meter::default());
+        let (sendfile, buffers) = (self.service.settings.use_sendfile, self.service.settings.buffers);
         let progress = Progress::new(meter.clone(), matches!(kind, TransferKind::Receive(_)));
         let work = async move {
             let (Some(OpenFile { handle, limits }), Some(channel)) = (file, channel) else {
@@ -249,7 +250,7 @@ impl<R: Runtime> Actions<R> {
                 _ => limits.sending(),
             };
             let mut wire = Wire::new(runtime, channel, meter, throttle);
-            let end = move_bytes(&mut wire, handle, kind, formatter, sendfile).await;
+            let end = move_bytes(&mut wire, handle, kind, formatter, sendfile, buffers).await;
             Transferred { bytes: wire.meter.bytes(), end }
         };
         Task::new(ticket, work, as_it_is).with_progress(progress)
@@ -280,13 +281,14 @@ async fn move_bytes<R: Runtime>(
     kind: TransferKind,
     formatter: Option<ListFormatter>,
     sendfile: bool,
+    buffers: Buffers,
 ) -> Result<(), TransferError> {
     match (handle, kind, formatter) {
         (OpenHandle::Reader(reader, extent), TransferKind::Send(representation), _) => {
-            pump::download(wire, reader, extent, representation, sendfile).await
+            pump::download(wire, reader, extent, representation, sendfile, buffers.send).await
         }
         (OpenHandle::Writer(writer), TransferKind::Receive(representation), _) => {
-            pump::upload(wire, writer, representation).await
+            pump::upload(wire, writer, representation, buffers.receive).await
         }
         (OpenHandle::Listing(listing), TransferKind::List(_), Some(formatter)) => {
             list::send(wire, listing, &formatter).await

@@ -163,7 +163,7 @@ enum EndingStep {
 impl<R: Runtime> Connection<R> {
     fn new(runtime: R, service: Service, stream: R::Stream, route: Route, stopping: Stopping) -> Self {
         let addresses = route.client;
-        crate::sockets::prepare_control(&stream);
+        crate::sockets::prepare_control(&stream, service.settings.tcp_no_delay);
         let (now, lingering) = (runtime.now(), Lingering::new());
         let begin = if service.implicit_tls { Session::with_implicit_tls } else { Session::new };
         let session = begin(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now);

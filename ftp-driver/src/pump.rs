@@ -13,11 +13,8 @@ use crate::runtime::Runtime;
 use crate::wire::Wire;
 use crate::zero_copy;
 
-/// How much is read or written at a time. A transfer has two such buffers while it runs, and a third in ASCII.
-const CHUNK: usize = 128 * 1024;
-
 /// Sends the file, from where the reader stands to its end. `extent` is how much that was when the file was
-/// opened: one that was cut since is not whole, and the client hears of it.
+/// opened: one that was cut since is not whole, and the client hears of it. `piece` is how much is read at a time.
 ///
 /// What the client sends meanwhile is not read: it stays in its system once ours has had enough. That it has closed
 /// its sending direction ends nothing; a reset does.
@@ -30,6 +27,7 @@ pub(crate) async fn download<R: Runtime>(
     extent: Option<Extent>,
     representation: Representation,
     zero_copy: bool,
+    piece: usize,
 ) -> Result<(), TransferError> {
     let image = representation == Representation::Image;
     let file = if zero_copy && image && !wire.throttle.is_limited() { zero_copy::file_of(&*reader) } else { None };
@@ -39,7 +37,7 @@ pub(crate) async fn download<R: Runtime>(
     };
     let sent = match sent {
         Some(sent) => sent,
-        None => copy_out(wire, &mut *reader, (!image).then(AsciiEncoder::new)).await?,
+        None => copy_out(wire, &mut *reader, (!image).then(AsciiEncoder::new), piece).await?,
     };
     if let Some(Extent { offset, len }) = extent
         && offset + sent < len
@@ -49,7 +47,8 @@ pub(crate) async fn download<R: Runtime>(
     wire.finish().await
 }
 
-/// Writes what the client sends into the file and finishes it. Only a clean end of the stream is an end.
+/// Writes what the client sends into the file, at most `piece` of it at a time, and finishes it. Only a clean end of the
+/// stream is an end.
 ///
 /// # Cancellation
 /// The writer is dropped unfinished: the upload counts as cut.
@@ -57,9 +56,10 @@ pub(crate) async fn upload<R: Runtime>(
     wire: &mut Wire<R>,
     mut writer: Box<dyn Writer>,
     representation: Representation,
+    piece: usize,
 ) -> Result<(), TransferError> {
     let decoder = (representation == Representation::Ascii).then(AsciiDecoder::new);
-    copy_in(wire, &mut *writer, decoder).await?;
+    copy_in(wire, &mut *writer, decoder, piece).await?;
     writer.finish().await.map_err(TransferError::Storage)?;
     // The file is whole; a client that is gone by now has lost nothing but the farewell.
     let _ = wire.finish_receiving().await;
@@ -82,9 +82,10 @@ async fn copy_out<R: Runtime>(
     wire: &mut Wire<R>,
     reader: &mut dyn Reader,
     mut encoder: Option<AsciiEncoder>,
+    piece: usize,
 ) -> Result<u64, TransferError> {
-    let (mut encoded, spare) = (Vec::new(), vec![0; CHUNK]);
-    let (mut chunk, count) = reader.read(vec![0; CHUNK]).await;
+    let (mut encoded, spare) = (Vec::new(), vec![0; piece]);
+    let (mut chunk, count) = reader.read(vec![0; piece]).await;
     let mut count = count.map_err(TransferError::Storage)?;
     let mut total = 0;
     let mut spare = Some(spare);
@@ -112,8 +113,9 @@ async fn copy_in<R: Runtime>(
     wire: &mut Wire<R>,
     writer: &mut dyn Writer,
     mut decoder: Option<AsciiDecoder>,
+    piece: usize,
 ) -> Result<(), TransferError> {
-    let (mut chunk, mut spare) = (vec![0; CHUNK], Vec::new());
+    let (mut chunk, mut spare) = (vec![0; piece], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
     while !ended {
         let full = take_received(&mut chunk, count, &mut spare, &mut decoder);
@@ -144,10 +146,11 @@ fn take_received(
     match decoder {
         Some(decoder) => decoder.push(&chunk[..count], spare),
         None => {
-            chunk.truncate(count);
+            // The other buffer is the next to receive into.
+            spare.resize(chunk.len(), 0);
             std::mem::swap(chunk, spare);
+            spare.truncate(count);
         }
     }
-    chunk.resize(CHUNK, 0);
     std::mem::take(spare)
 }

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) maxima: Maxima,
     pub(crate) proxies: Proxies,
     pub(crate) use_sendfile: bool,
+    pub(crate) tcp_no_delay: bool,
+    pub(crate) buffers: Buffers,
     pub(crate) zone: Arc<dyn TimeZone>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
@@ -57,6 +59,21 @@ pub(crate) struct Shared {
     pub(crate) server_limits: BothWays<Limit>,
     pub(crate) users: Users,
 }
+
+/// How much is moved at a time, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffers {
+    pub(crate) receive: usize,
+    pub(crate) send: usize,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { receive: 128 * 1024, send: 128 * 1024 }
+    }
+}
+
+const SMALLEST_BUFFER: usize = 512;
 
 enum Logins {
     Async(Arc<dyn Authenticator>),
@@ -132,6 +149,8 @@ impl ServiceBuilder {
             maxima: Maxima::default(),
             proxies: Proxies::default(),
             use_sendfile: true,
+            tcp_no_delay: true,
+            buffers: Buffers::default(),
             zone: Arc::new(Utc),
             observer: Arc::new(()),
             hooks: None,
@@ -229,6 +248,26 @@ impl ServiceBuilder {
     /// Whether files go to the network by zero copy where that is possible; they do by default.
     pub fn use_sendfile(mut self, yes: bool) -> Self {
         self.0.use_sendfile = yes;
+        self
+    }
+
+    /// Whether replies go to the network at once (TCP_NODELAY), without waiting for the acknowledgement of earlier ones;
+    /// they do by default.
+    pub fn tcp_no_delay(mut self, yes: bool) -> Self {
+        self.0.tcp_no_delay = yes;
+        self
+    }
+
+    /// How many bytes of an upload are received, and written to storage, at a time: 128 KiB by default, and never less
+    /// than 512 bytes. A transfer has two such buffers while it runs, and a third in ASCII.
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.0.buffers.receive = bytes.max(SMALLEST_BUFFER);
+        self
+    }
+
+    /// The same for the bytes of a download that are read from storage, and sent, at a time. Zero copy does not use it.
+    pub fn write_buffer(mut self, bytes: usize) -> Self {
+        self.0.buffers.send = bytes.max(SMALLEST_BUFFER);
         self
     }
 

@@ -56,12 +56,12 @@ pub fn connect(local: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Sets what control connections need: urgent data stays in its place among the rest (Telnet's Synch, RFC 959 §4.1.3),
-/// and no reply waits for the acknowledgement of an earlier one.
-pub(crate) fn prepare_control(stream: &impl Stream) {
+/// and with `no_delay` no reply waits for the acknowledgement of an earlier one.
+pub(crate) fn prepare_control(stream: &impl Stream, no_delay: bool) {
     if let Some(socket) = stream.socket() {
         // A socket whose peer is gone already refuses; reading from it will tell.
         let _ = socket.set_out_of_band_inline(true);
-        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_tcp_nodelay(no_delay);
     }
 }
 
@@ -150,7 +150,55 @@ fn is_in_progress(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use futures_io::{AsyncRead, AsyncWrite};
+    use socket2::SockRef;
+
     use super::*;
+
+    /// A socket for its options alone.
+    struct Optioned(TcpStream);
+
+    impl Stream for Optioned {
+        fn socket(&self) -> Option<SockRef<'_>> {
+            Some(SockRef::from(&self.0))
+        }
+    }
+
+    impl AsyncRead for Optioned {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Optioned {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn replies_wait_for_nothing_unless_they_are_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || Optioned(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        for no_delay in [true, false] {
+            let stream = connect();
+            prepare_control(&stream, no_delay);
+            assert_eq!(stream.0.nodelay().unwrap(), no_delay);
+        }
+        let data = connect();
+        assert!(prepare_data(&data) && data.0.nodelay().unwrap());
+    }
 
     #[test]
     fn every_port_of_the_range_comes_once_and_none_from_outside() {

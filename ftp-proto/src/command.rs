@@ -17,7 +17,7 @@ pub struct CommandInfo {
     /// Who may give it.
     pub access: Access,
     /// Whether Ferry carries it out; otherwise it is known and answered by 502. Those for TLS are answered so, too, where
-    /// [`Config::tls`] does not offer it.
+    /// [`Config::tls`] does not offer it, and all that [`Config::disabled_commands`] names.
     pub offered: bool,
     /// Where it is defined.
     pub rfc: &'static str,
@@ -110,7 +110,8 @@ impl Row {
 
     /// Whether the command is carried out under this configuration; otherwise the answer is 502.
     pub(crate) fn is_offered(&self, config: &Config) -> bool {
-        self.info.offered && (!self.needs_tls || config.tls.is_some())
+        let disabled = || config.disabled_commands.iter().any(|name| name.eq_ignore_ascii_case(self.info.name));
+        self.info.offered && (!self.needs_tls || config.tls.is_some()) && !disabled()
     }
 
     const fn with_tls(mut self) -> Self {

@@ -57,7 +57,7 @@ struct Stage {
 
 impl Stage {
     /// The settings: `ipv6`; `login NAME`; `foreign`, `privileged` (permit addresses and ports); `attempts N`;
-    /// `delay SECONDS`; `idle SECONDS`; `stall SECONDS`; `masquerade ADDRESS`, `masquerade-for LOCAL=ADDRESS`.
+    /// `delay SECONDS`; `idle SECONDS`; `stall SECONDS`; `masquerade ADDRESS`, `masquerade-for LOCAL=ADDRESS`; `disable VERB`.
     fn new(settings: &[Step]) -> Self {
         let mut config = Config::default();
         let (mut local, mut peer, mut user) = ("10.0.0.9:21", "10.0.0.1:40000", None);
@@ -83,6 +83,7 @@ impl Stage {
                     let local = local.parse().expect("an address");
                     config.masquerade_address_map.insert(local, address.parse().expect("an address"));
                 }
+                "disable" => config.disabled_commands.push(value.to_owned()),
                 "masquerade" => config.masquerade_address = Some(value.parse().expect("an address")),
                 _ => panic!("line {}: no such setting: {setting}", step.number),
             }

@@ -90,6 +90,10 @@ pub struct Session {
     pub use_sendfile: bool,
     /// Whether a reload ends the sessions of users who are no longer in the file.
     pub end_when_removed: bool,
+    /// Whether replies go to the network at once.
+    pub tcp_no_delay: bool,
+    /// Verbs that are answered by 502.
+    pub disabled_commands: Vec<String>,
 }
 
 /// `[data]`: data connections and transfers.
@@ -123,6 +127,10 @@ pub struct Data {
     pub server_write_limit: Option<u64>,
     /// How much may move at once after a pause, as the time that it takes at the limit.
     pub burst: Duration,
+    /// Bytes that an upload receives and writes at a time.
+    pub read_buffer: usize,
+    /// Bytes that a download reads and sends at a time.
+    pub write_buffer: usize,
 }
 
 /// `[log]`: what is written where.
@@ -234,6 +242,8 @@ impl Default for Session {
             use_gmt_times: true,
             use_sendfile: true,
             end_when_removed: false,
+            tcp_no_delay: true,
+            disabled_commands: Vec::new(),
         }
     }
 }
@@ -255,6 +265,8 @@ impl Default for Data {
             server_read_limit: None,
             server_write_limit: None,
             burst: Duration::from_millis(100),
+            read_buffer: 128 * 1024,
+            write_buffer: 128 * 1024,
         }
     }
 }

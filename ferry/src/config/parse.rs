@@ -162,6 +162,16 @@ pub(super) fn log_level(value: &Value<'_>) -> Option<LogLevel> {
     one_of(value)
 }
 
+/// Verbs of commands, in any case. Each wrong one is reported.
+pub(super) fn verbs(value: &Value<'_>) -> Option<Vec<String>> {
+    let expected = "a command as a string, \"SITE\"";
+    let items = value.items("an array of commands, [\"SITE\", \"STAT\"]")?;
+    let known = |text: &str| ftp_proto::commands().any(|command| command.name.eq_ignore_ascii_case(text));
+    let verb = |text: &str| known(text).then(|| text.to_owned()).ok_or_else(|| "there is no such command".to_owned());
+    let verbs: Vec<Option<String>> = items.iter().map(|item| parsed(item, expected, verb)).collect();
+    verbs.into_iter().collect()
+}
+
 /// IPv4, since the reply to PASV has no room for anything else.
 pub(super) fn ipv4(value: &Value<'_>) -> Option<Ipv4Addr> {
     address(value, "an IPv4 address as a string")

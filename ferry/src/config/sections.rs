@@ -2,7 +2,7 @@
 
 use super::section::Section;
 use super::{Config, Data, Log, Server, Session, accounts, parse, tls};
-use crate::values::MAX_WORKERS;
+use crate::values::{BUFFERS, MAX_WORKERS};
 
 /// Reads the whole file. What is missing keeps its default; what is wrong is reported, and keeps it as well.
 pub(super) fn read(file: &mut Section<'_>, certificate_is_replaced: bool) -> Config {
@@ -61,6 +61,8 @@ fn session(section: &mut Section<'_>, session: &mut Session) {
     section.set("use_gmt_times", &mut session.use_gmt_times, parse::boolean);
     section.set("use_sendfile", &mut session.use_sendfile, parse::boolean);
     section.set("end_when_removed", &mut session.end_when_removed, parse::boolean);
+    section.set("tcp_no_delay", &mut session.tcp_no_delay, parse::boolean);
+    section.set("disabled_commands", &mut session.disabled_commands, parse::verbs);
 }
 
 fn data(section: &mut Section<'_>, data: &mut Data) {
@@ -78,6 +80,8 @@ fn data(section: &mut Section<'_>, data: &mut Data) {
     section.set("server_read_limit", &mut data.server_read_limit, parse::rate);
     section.set("server_write_limit", &mut data.server_write_limit, parse::rate);
     section.set("burst", &mut data.burst, parse::duration);
+    section.set("read_buffer", &mut data.read_buffer, parse::whole(BUFFERS));
+    section.set("write_buffer", &mut data.write_buffer, parse::whole(BUFFERS));
 }
 
 fn log(section: &mut Section<'_>, log: &mut Log) {

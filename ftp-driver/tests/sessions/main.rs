@@ -8,6 +8,7 @@ mod connections;
 mod dismissal;
 #[cfg(unix)]
 mod hooks;
+mod pieces;
 mod proxied;
 mod secure;
 mod server;

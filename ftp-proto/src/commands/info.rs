@@ -61,9 +61,27 @@ pub(crate) fn stat(session: &mut Session, input: Input<'_>) {
 /// FEAT (RFC 2389 §3.2): what clients may use beyond RFC 959. They decide by it.
 pub(crate) fn feat(session: &mut Session, _input: Input<'_>) {
     let mlst = format!("MLST {}", session.facts.feature());
-    let secure: &[&str] = if session.config.tls.is_some() { &["AUTH TLS", "PBSZ", "PROT"] } else { &[] };
-    let features = ["CLNT", "EPRT", "EPSV", "MDTM", "MFMT", &mlst, "REST STREAM", "SIZE", "TVFS", "UTF8"];
-    let lines = secure.iter().chain(&features).map(|feature| Vec::from(feature.as_bytes())).collect();
+    let features = [
+        "AUTH TLS",
+        "PBSZ",
+        "PROT",
+        "CLNT",
+        "EPRT",
+        "EPSV",
+        "MDTM",
+        "MFMT",
+        &mlst,
+        "REST STREAM",
+        "SIZE",
+        "TVFS",
+        "UTF8",
+    ];
+    // Those that begin with a command are there as long as it is.
+    let offered = |feature: &&str| {
+        let verb = feature.split(' ').next().unwrap_or_default();
+        command::find(verb.as_bytes()).is_none_or(|row| row.is_offered(&session.config))
+    };
+    let lines = features.into_iter().filter(offered).map(|feature| Vec::from(feature.as_bytes())).collect();
     session.reply(Reply::lines(211, "Features:", lines, "End"));
 }
 

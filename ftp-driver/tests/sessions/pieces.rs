@@ -1,0 +1,116 @@
+//! How much of a file is moved at a time.
+
+use std::sync::{Arc, Mutex};
+
+use ftp_fs::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, Storage, UniqueFile};
+use ftp_types::{FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
+
+use crate::client::pattern;
+use crate::on_both;
+use crate::server::{Start, service};
+
+on_both! {
+    files_are_moved_in_pieces_of_the_size_that_was_set,
+}
+
+const LEN: usize = 10_000;
+
+fn files_are_moved_in_pieces_of_the_size_that_was_set(start: Start) {
+    for ascii in [false, true] {
+        let pieces = Pieces::default();
+        let builder = service(Storage::blocking(pieces.clone()));
+        let server = start(builder.read_buffer(1_000).write_buffer(2_000).build());
+        let mut client = server.logged_in();
+        client.command(if ascii { "TYPE A" } else { "TYPE I" }, 200);
+        client.upload("STOR file", &pattern(LEN));
+        let written = std::mem::take(&mut *pieces.0.lock().unwrap());
+        // In ASCII a CR waits for what follows it.
+        assert!(written.iter().all(|size| *size <= 1_001) && written.len() >= LEN / 1_001, "{written:?}");
+        client.download("RETR file");
+        let read = std::mem::take(&mut *pieces.0.lock().unwrap());
+        assert!(read.iter().all(|size| *size == 2_000) && read.len() > LEN / 2_000, "{read:?}");
+    }
+}
+
+/// A file that takes all and tells how much came, or was asked for, at a time.
+#[derive(Clone, Default)]
+struct Pieces(Arc<Mutex<Vec<usize>>>);
+
+struct Reading {
+    pieces: Pieces,
+    left: usize,
+}
+
+impl BlockingReader for Reading {
+    fn metadata(&mut self) -> Result<Metadata, FsError> {
+        Ok(Metadata::new(FileKind::File, LEN as u64))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError> {
+        self.pieces.0.lock().unwrap().push(buffer.len());
+        let count = buffer.len().min(self.left);
+        self.left -= count;
+        Ok(count)
+    }
+}
+
+impl BlockingWriter for Pieces {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+        self.0.lock().unwrap().push(bytes.len());
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Metadata, FsError> {
+        Ok(Metadata::new(FileKind::File, LEN as u64))
+    }
+}
+
+impl BlockingBackend for Pieces {
+    fn resolve(&self, path: &VirtualPath, _: Follow) -> Result<VirtualPath, FsError> {
+        Ok(path.clone())
+    }
+
+    fn open(&self, _: &VirtualPath, _: u64) -> Result<Box<dyn BlockingReader>, FsError> {
+        Ok(Box::new(Reading { pieces: self.clone(), left: LEN }))
+    }
+
+    fn create(&self, _: &VirtualPath, _: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn stat(&self, _: &VirtualPath) -> Result<Metadata, FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn list(&self, _: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn create_unique(&self, _: &VirtualPath, _: &[u8]) -> Result<UniqueFile<Box<dyn BlockingWriter>>, FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn make_directory(&self, _: &VirtualPath) -> Result<(), FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn remove_directory(&self, _: &VirtualPath) -> Result<(), FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn remove_file(&self, _: &VirtualPath) -> Result<(), FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn rename(&self, _: &VirtualPath, _: &VirtualPath) -> Result<(), FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn set_mode(&self, _: &VirtualPath, _: u32) -> Result<(), FsError> {
+        Err(FsError::Unsupported)
+    }
+
+    fn set_modified(&self, _: &VirtualPath, _: UnixTime) -> Result<(), FsError> {
+        Err(FsError::Unsupported)
+    }
+}
