@@ -148,6 +148,9 @@ pub struct Flags {
     /// Worker threads, 0 = one per core [default: 0]
     #[arg(long, value_name = "N", value_parser = workers, help_heading = "Server")]
     pub workers: Option<usize>,
+    /// Go to the background once it listens, and end with 0 then; the log needs `log.file` (Unix)
+    #[arg(long, help_heading = "Server")]
+    pub daemonize: bool,
     /// Send files by ordinary reads and writes, without zero copy
     #[arg(long, help_heading = "Server")]
     pub disable_sendfile: bool,

@@ -99,6 +99,7 @@ impl Reloader {
         self.accounts.set(users);
         self.handle.set_service(&service::build(&config, &journals, &self.accounts, tls));
         self.log.set_level(config.log.level);
+        self.log.reopen();
         self.identity.tell_fingerprint();
         if config.session.end_when_removed {
             self.dismiss_removed();
@@ -137,7 +138,9 @@ fn warn_of_fixed(started: &Config, new: &Config) {
         ("server.runtime", was.runtime != is.runtime),
         ("server.workers", was.workers != is.workers),
         ("server.user", was.user != is.user),
+        ("server.pid_file", was.pid_file != is.pid_file),
         ("log.format", started.log.format != new.log.format),
+        ("log.file", started.log.file != new.log.file),
     ];
     for (key, changed) in fixed {
         if changed {

@@ -7,9 +7,12 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 mod control;
+pub mod daemon;
 pub mod encoding;
 pub mod listeners;
 pub mod logging;
+#[cfg(unix)]
+pub mod pid_file;
 #[cfg(unix)]
 pub mod privileges;
 mod runtimes;

@@ -2,12 +2,18 @@
 
 use std::process::ExitCode;
 
-use ferry::{cli, commands, serve};
+use ferry::{cli, commands, daemon, serve};
 
 fn main() -> ExitCode {
     let cli = cli::parse();
     if let Some(command) = &cli.command {
         return commands::run(command);
+    }
+    if cli.flags.daemonize && !daemon::is_in_background() {
+        return daemon::launch().unwrap_or_else(|error| {
+            eprintln!("ferry: --daemonize: {error}");
+            ExitCode::FAILURE
+        });
     }
     match serve::serve(&cli.flags) {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use crate::cli::{Flags, RuntimeName};
 use crate::config::Config;
 use crate::control::{Control, Reloader};
+use crate::daemon;
 use crate::listeners::{self, Bound};
 use crate::logging::{Journals, Log};
 use crate::runtimes;
@@ -59,16 +60,32 @@ impl From<SettingsError> for Failure {
 /// [`Failure`], with the exit status and what to tell the operator.
 pub fn serve(flags: &Flags) -> Result<(), Failure> {
     let config = settings::load(flags)?;
+    if flags.daemonize {
+        daemon::leave_terminal().map_err(Failure::cannot)?;
+    }
     let limit = raise_open_files();
     // In this order: root may be needed to bind and to read keys, and is not wanted for anything after it. There are no
     // threads yet.
     let identity = Identity::default();
     let tls = identity.server(&config).map_err(Failure::cannot)?;
     let bound = listeners::bind_all(&config.server).map_err(Failure::cannot)?;
+    let pid_file = PidFile::of(&config)?;
+    let served = serve_bound(flags, config, bound, (identity, tls), limit);
+    pid_file.remove();
+    served
+}
+
+fn serve_bound(
+    flags: &Flags,
+    config: Config,
+    bound: Bound,
+    tls: (Identity, Option<TlsServer>),
+    limit: Result<(), String>,
+) -> Result<(), Failure> {
     become_user(&config)?;
-    let log = Log::start(config.log.format, config.log.level).map_err(Failure::cannot)?;
+    let log = Log::start(config.log.format, config.log.level, config.log.file.as_deref()).map_err(Failure::cannot)?;
     let log = Arc::new(log);
-    let result = serve_logging(flags, config, bound, (identity, tls), &log, limit);
+    let result = serve_logging(flags, config, bound, tls, &log, limit);
     log.flush();
     result
 }
@@ -96,6 +113,9 @@ fn serve_logging(
     let addresses = urls(&bound);
     let start = |handle: Handle| {
         announce(&addresses);
+        if flags.daemonize {
+            daemon::let_go_of_output(config.log.file.is_some())?;
+        }
         let (flags, journals, log) = (flags.clone(), Arc::clone(&journals), Arc::clone(log));
         let reloader = Reloader { flags, started: config, journals, log, accounts, identity, handle };
         let mut control = Control::start(reloader)?;
@@ -176,6 +196,33 @@ fn raise_open_files() -> Result<(), String> {
 #[cfg(not(unix))]
 fn raise_open_files() -> Result<(), String> {
     Ok(())
+}
+
+/// The file of `server.pid_file`, if there is to be one.
+struct PidFile(#[cfg(unix)] Option<crate::pid_file::PidFile>);
+
+#[cfg(unix)]
+impl PidFile {
+    fn of(config: &Config) -> Result<Self, Failure> {
+        let file = config.server.pid_file.as_deref().map(crate::pid_file::PidFile::create);
+        file.transpose().map(Self).map_err(Failure::cannot)
+    }
+
+    fn remove(self) {
+        self.0.into_iter().for_each(crate::pid_file::PidFile::remove);
+    }
+}
+
+#[cfg(not(unix))]
+impl PidFile {
+    fn of(config: &Config) -> Result<Self, Failure> {
+        match config.server.pid_file {
+            Some(_) => Err(Failure::cannot("server.pid_file: only Unix has such files")),
+            None => Ok(Self()),
+        }
+    }
+
+    fn remove(self) {}
 }
 
 #[cfg(unix)]

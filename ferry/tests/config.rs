@@ -63,6 +63,7 @@ fn server_keys() {
         max_connections_per_ip = 2
         shutdown_grace = 2.5
         user = "ftp"
+        pid_file = "/run/ferry.pid"
         proxy_protocol = ["127.0.0.1/32", "2001:db8::/32", "::1"]
         [tls]
         "#,
@@ -74,6 +75,7 @@ fn server_keys() {
     assert_eq!(server.banner, "Ahoy.\nSecond line.");
     let nets = ["127.0.0.1/32", "2001:db8::/32", "::1/128"].map(|net| net.parse().unwrap());
     assert_eq!(server.proxy_protocol, nets);
+    assert_eq!(server.pid_file.unwrap().to_str(), Some("/run/ferry.pid"));
     assert_eq!((server.max_connections, server.max_connections_per_ip), (7, 2));
     assert_eq!(server.shutdown_grace, Duration::from_millis(2500));
     assert_eq!(server.user.as_deref(), Some("ftp"));
@@ -193,10 +195,11 @@ fn accounts_and_relative_paths() {
 #[test]
 fn log_keys() {
     let site = Site::new();
-    let text = "[log]\nformat = 'json'\nlevel = 'trace'\ntransfer_log = 'x'\ncommand_log = '/y'\n";
+    let text = "[log]\nformat = 'json'\nlevel = 'trace'\nfile = 'z'\ntransfer_log = 'x'\ncommand_log = '/y'\n";
     let log = site.good(text).log;
     assert_eq!((log.format, log.level), (LogFormat::Json, LogLevel::Trace));
     assert_eq!(log.transfer_log, Some(site.path("x")));
+    assert_eq!(log.file, Some(site.path("z")));
     assert_eq!(log.command_log.as_deref(), Some(Path::new("/y")));
 }
 

@@ -67,6 +67,8 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// The user to become once the sockets are bound.
     pub user: Option<String>,
+    /// The file that tells the number of the process while it serves.
+    pub pid_file: Option<PathBuf>,
     /// Peers whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<IpNet>,
 }
@@ -136,10 +138,12 @@ pub struct Data {
 /// `[log]`: what is written where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    /// How lines on standard error look.
+    /// How lines of the log look.
     pub format: LogFormat,
     /// How much goes there.
     pub level: LogLevel,
+    /// Where it goes; none: to standard error.
+    pub file: Option<PathBuf>,
     /// File for one line per transfer, as wu-ftpd wrote them.
     pub transfer_log: Option<PathBuf>,
     /// File for one line per command.
@@ -226,6 +230,7 @@ impl Default for Server {
             max_connections_per_ip: 0,
             shutdown_grace: Duration::from_secs(10),
             user: None,
+            pid_file: None,
             proxy_protocol: Vec::new(),
         }
     }

@@ -31,6 +31,7 @@ fn server(section: &mut Section<'_>, server: &mut Server, offers_tls: bool) {
     section.set("max_connections_per_ip", &mut server.max_connections_per_ip, parse::count);
     section.set("shutdown_grace", &mut server.shutdown_grace, parse::duration);
     section.set_some("user", &mut server.user, parse::filled_string);
+    section.set_some("pid_file", &mut server.pid_file, parse::path);
     section.set("proxy_protocol", &mut server.proxy_protocol, parse::nets);
 }
 
@@ -87,6 +88,7 @@ fn data(section: &mut Section<'_>, data: &mut Data) {
 fn log(section: &mut Section<'_>, log: &mut Log) {
     section.set("format", &mut log.format, parse::log_format);
     section.set("level", &mut log.level, parse::log_level);
+    section.set_some("file", &mut log.file, parse::path);
     section.set_some("transfer_log", &mut log.transfer_log, parse::path);
     section.set_some("command_log", &mut log.command_log, parse::path);
 }
