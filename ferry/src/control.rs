@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use crate::cli::Flags;
 use crate::config::Config;
 use crate::logging::{Journals, Log};
-use crate::service::{self, Accounts};
+use crate::service::{self, Accounts, Guarded};
 use crate::settings;
 use crate::signals::Signal;
 use crate::tls::{self, Identity};
@@ -36,6 +36,7 @@ pub(crate) struct Reloader {
     pub(crate) journals: Arc<Mutex<Journals>>,
     pub(crate) log: Arc<Log>,
     pub(crate) accounts: Accounts,
+    pub(crate) guarded: Guarded,
     pub(crate) identity: Identity,
     pub(crate) handle: Handle,
 }
@@ -97,7 +98,8 @@ impl Reloader {
         let mut journals = lock(&self.journals);
         *journals = journals.reopen(&config.log).map_err(|error| error.to_string())?;
         self.accounts.set(users);
-        self.handle.set_service(&service::build(&config, &journals, &self.accounts, tls));
+        self.guarded.set_policy(service::lockout(&config));
+        self.handle.set_service(&service::build(&config, &journals, &self.guarded, tls));
         self.log.set_level(config.log.level);
         self.log.reopen();
         self.identity.tell_fingerprint();

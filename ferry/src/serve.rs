@@ -104,7 +104,8 @@ fn serve_logging(
     let journals = Journals::open(&config.log).map_err(Failure::cannot)?;
     let accounts = Accounts::default();
     accounts.set(service::accounts(&config).map_err(Failure::cannot)?);
-    let service = service::build(&config, &journals, &accounts, tls);
+    let guarded = service::guard(&config, &accounts);
+    let service = service::build(&config, &journals, &guarded, tls);
     let journals = Arc::new(Mutex::new(journals));
     let signals = Signals::catch().map_err(Failure::cannot)?;
     let (runtime, workers) = (config.server.runtime, workers(&config));
@@ -117,7 +118,7 @@ fn serve_logging(
             daemon::let_go_of_output(config.log.file.is_some())?;
         }
         let (flags, journals, log) = (flags.clone(), Arc::clone(&journals), Arc::clone(log));
-        let reloader = Reloader { flags, started: config, journals, log, accounts, identity, handle };
+        let reloader = Reloader { flags, started: config, journals, log, accounts, guarded, identity, handle };
         let mut control = Control::start(reloader)?;
         signals.handle(move |signal| control.react(signal))
     };

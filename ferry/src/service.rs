@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ftp_driver::{Service, TlsServer};
 use ftp_fs::{
-    Account, AuthError, BlockingAuthenticator, CertificateLogin, Credential, LoginAttempt, NewUser, Override,
-    UserError, VirtualUsers, Warning,
+    Account, AuthError, BlockingAuthenticator, CertificateLogin, Credential, Lockout, LockoutPolicy, LoginAttempt,
+    NewUser, Override, UserError, VirtualUsers, Warning,
 };
 use ftp_proto::{PathCodec, TlsPolicy};
 use ftp_types::{Permissions, UserName};
@@ -65,12 +65,29 @@ impl BlockingAuthenticator for Accounts {
     }
 }
 
+/// The accounts, behind a lockout of addresses that guess. It stays over reloads, as what it counts does.
+pub type Guarded = Arc<Lockout<Accounts>>;
+
+/// Puts the accounts behind the lockout that the configuration asks for.
+#[must_use]
+pub fn guard(config: &Config, accounts: &Accounts) -> Guarded {
+    Arc::new(Lockout::new(accounts.clone(), lockout(config)))
+}
+
+/// When addresses are locked out; never, unless the configuration says so.
+#[must_use]
+pub fn lockout(config: &Config) -> LockoutPolicy {
+    let never = LockoutPolicy { failures: 0, ..LockoutPolicy::default() };
+    let policy = |&config::Lockout { failures, window }| LockoutPolicy { failures, window, ..never };
+    config.lockout.as_ref().map_or(never, policy)
+}
+
 /// Makes the service that these accounts are offered.
 #[must_use]
-pub fn build(config: &Config, journals: &Journals, accounts: &Accounts, tls: Option<TlsServer>) -> Service {
+pub fn build(config: &Config, journals: &Journals, accounts: &Guarded, tls: Option<TlsServer>) -> Service {
     let Config { server, session, data, .. } = config;
     let zone = LocalZone::of_system();
-    let mut builder = Service::builder(accounts.clone())
+    let mut builder = Service::builder(Arc::clone(accounts))
         .config(protocol(config, journals))
         .max_connections(server.max_connections as usize)
         .max_connections_per_ip(server.max_connections_per_ip as usize)

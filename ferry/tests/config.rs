@@ -364,7 +364,7 @@ fn unknown_keys_and_wrong_types() {
     Site::new().bad(
         "x = 1\nserver = 1\n[user]\nname = 'a'\n[session]\n\"a\\nb\" = 1\n[log.format]\n",
         &[
-            "1:1: x: unknown key; the file can have server, session, data, tls, log, anonymous, user, system_users, metrics",
+            "1:1: x: unknown key; the file can have server, session, data, tls, lockout, log, anonymous, user, system_users, metrics",
             "2:10: server: expected a table, [server], found an integer",
             "3:1: user: expected tables, [[user]], found a table",
             "6:1: session.a\\nb: unknown key; [session] can have idle_timeout, login_timeout, max_login_attempts, \
@@ -383,6 +383,23 @@ fn commands_that_do_not_exist_cannot_be_disabled() {
             "2:30: session.disabled_commands: there is no such command",
             "2:37: session.disabled_commands: expected a command as a string, \"SITE\", found an integer",
             "4:15: data.read_buffer: expected a whole number from 512 to 16777216",
+        ],
+    );
+}
+
+#[test]
+fn a_lockout_has_a_number_and_a_time() {
+    let site = Site::new();
+    let config = site.good("[lockout]\n");
+    let lockout = config.lockout.unwrap();
+    assert_eq!((lockout.failures, lockout.window), (20, Duration::from_secs(300)));
+    assert_eq!(site.good("[server]\n").lockout, None);
+    site.bad(
+        "[lockout]\nfailures = 0\nwindow = 0\nduration = 1\n",
+        &[
+            "2:12: lockout.failures: expected a whole number from 1 to 4294967295",
+            "3:10: lockout.window: expected a time; without [lockout], nobody is kept out",
+            "4:1: lockout.duration: unknown key; [lockout] can have failures, window",
         ],
     );
 }

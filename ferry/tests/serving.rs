@@ -212,6 +212,39 @@ fn a_user_who_is_removed_stays_until_the_next_login_if_the_file_says_nothing_els
 }
 
 #[test]
+fn an_address_that_guesses_is_kept_out_until_the_file_says_otherwise() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        let lockout = "[lockout]\nfailures = 3\nwindow = 100000\n";
+        let mut server = site.serve_file(&users_file(false, &["alice", "bob"], lockout), &["--runtime", runtime]);
+        let reload = |more: &str| {
+            site.write("ferry.toml", users_file(false, &["alice", "bob"], more));
+            server.signal(Signal::SIGHUP);
+            server.wait_for("configuration reloaded");
+        };
+        let attempt = |name: &str, password: &str| {
+            let mut client = server.client();
+            client.command(format!("USER {name}"));
+            client.command(format!("PASS {password}"))
+        };
+        let mut old = server.login("alice", "x");
+        // Whoever the guesses are at, and though a good login comes in between.
+        assert!(attempt("alice", "wrong").starts_with("530"));
+        assert!(attempt("bob", "wrong").starts_with("530"));
+        assert!(attempt("bob", "x").starts_with("230"));
+        assert!(attempt("nobody", "wrong").starts_with("530"));
+        assert_eq!(attempt("bob", "x"), "530 Login incorrect.");
+        server.wait_for("login refused: the address is locked out");
+        assert!(old.command("NOOP").starts_with("200"));
+        reload(lockout);
+        assert!(attempt("bob", "x").starts_with("530"));
+        reload("");
+        assert!(attempt("bob", "x").starts_with("230"));
+        server.stop();
+    }
+}
+
+#[test]
 fn hashes_of_other_programs_let_in_and_lock_nobody_out() {
     let hashes = [
         ("bcrypt", "$2y$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW", "open sesame"),

@@ -10,7 +10,7 @@ use crate::{Account, AuthError, BlockingAuthenticator, CertificateLogin, LoginAt
 /// When an address is locked out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockoutPolicy {
-    /// So many failed logins within the window lock an address out.
+    /// So many failed logins within the window lock an address out; 0: none do, nor are they counted.
     pub failures: u32,
     /// Begins with the first failure, and ends both the counting and the lockout.
     pub window: Duration,
@@ -46,15 +46,24 @@ impl FailureTable {
         Self { policy, counts: HashMap::new() }
     }
 
+    /// Counts by another policy from now on, and forgets nothing that counts by it.
+    pub fn set_policy(&mut self, policy: LockoutPolicy) {
+        self.policy = policy;
+    }
+
     /// Whether logins from there are refused at the time `now`, counted from whenever.
     #[must_use]
     pub fn is_locked(&self, address: IpAddr, now: Duration) -> bool {
+        let LockoutPolicy { failures, .. } = self.policy;
         let count = self.counts.get(&host(address));
-        count.is_some_and(|count| self.is_current(count, now) && count.failures >= self.policy.failures)
+        failures > 0 && count.is_some_and(|count| self.is_current(count, now) && count.failures >= failures)
     }
 
     /// Counts a failed login.
     pub fn record_failure(&mut self, address: IpAddr, now: Duration) {
+        if self.policy.failures == 0 {
+            return;
+        }
         let host = host(address);
         match self.counts.get(&host).copied() {
             Some(count) if self.is_current(&count, now) => {
@@ -106,6 +115,11 @@ impl<A: BlockingAuthenticator> Lockout<A> {
     /// Puts `inner` behind a lockout.
     pub fn new(inner: A, policy: LockoutPolicy) -> Self {
         Self { inner, start: Instant::now(), table: Mutex::new(FailureTable::new(policy)) }
+    }
+
+    /// Judges by another policy from now on; see [`FailureTable::set_policy`].
+    pub fn set_policy(&self, policy: LockoutPolicy) {
+        self.with(|table, _| table.set_policy(policy));
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut FailureTable, Duration) -> T) -> T {
@@ -161,6 +175,19 @@ mod tests {
         assert!(table.is_locked(ip("192.0.2.1"), seconds(59)));
         assert!(!table.is_locked(ip("192.0.2.2"), seconds(59)));
         assert!(!table.is_locked(ip("192.0.2.1"), seconds(60)));
+    }
+
+    #[test]
+    fn a_policy_may_change_and_what_counts_is_kept() {
+        let mut table = table_with(&[("192.0.2.1", 0), ("192.0.2.1", 0), ("192.0.2.1", 0)]);
+        table.set_policy(LockoutPolicy { failures: 0, ..POLICY });
+        assert!(!table.is_locked(ip("192.0.2.1"), seconds(1)));
+        table.record_failure(ip("192.0.2.2"), seconds(1));
+        table.set_policy(LockoutPolicy { failures: 1, ..POLICY });
+        assert!(table.is_locked(ip("192.0.2.1"), seconds(1)));
+        assert!(!table.is_locked(ip("192.0.2.2"), seconds(1)));
+        table.set_policy(LockoutPolicy { failures: 4, ..POLICY });
+        assert!(!table.is_locked(ip("192.0.2.1"), seconds(1)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A file is read as a whole: every error in it is reported, each with its place ([`Problems`]).
 
 mod accounts;
+mod lockout;
 mod parse;
 mod section;
 mod sections;
@@ -21,6 +22,7 @@ use ftp_driver::IpNet;
 use toml::de::DeTable;
 
 pub use self::accounts::{Anonymous, Credential, Limits, Override, User};
+pub use self::lockout::Lockout;
 use self::section::Section;
 pub use self::source::Problems;
 use self::source::Source;
@@ -38,6 +40,8 @@ pub struct Config {
     pub data: Data,
     /// `[tls]`: TLS is offered.
     pub tls: Option<Tls>,
+    /// `[lockout]`: addresses that guess passwords are kept out.
+    pub lockout: Option<Lockout>,
     /// `[[user]]`
     pub users: Vec<User>,
     /// `[anonymous]`: anonymous users may log in.

@@ -1,7 +1,7 @@
 //! The sections of the file, key by key.
 
 use super::section::Section;
-use super::{Config, Data, Log, Server, Session, accounts, parse, tls};
+use super::{Config, Data, Log, Server, Session, accounts, lockout, parse, tls};
 use crate::values::{BUFFERS, MAX_WORKERS};
 
 /// Reads the whole file. What is missing keeps its default; what is wrong is reported, and keeps it as well.
@@ -12,6 +12,7 @@ pub(super) fn read(file: &mut Section<'_>, certificate_is_replaced: bool) -> Con
     file.section("session", |section| session(section, &mut config.session));
     file.section("data", |section| data(section, &mut config.data));
     config.tls = file.section("tls", |section| tls::tls(section, certificate_is_replaced));
+    config.lockout = file.section("lockout", lockout::lockout);
     file.section("log", |section| log(section, &mut config.log));
     config.anonymous = file.section("anonymous", accounts::anonymous).flatten();
     let asks_for_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
