@@ -12,7 +12,7 @@ use ftp_proto::{PathCodec, TlsPolicy};
 use ftp_types::{Permissions, UserName};
 use tracing::warn;
 
-use crate::config::{self, Config, LogLevel, User};
+use crate::config::{self, Anonymous, Config, LogLevel, User};
 use crate::encoding::Charset;
 use crate::logging::Journals;
 use crate::zone::LocalZone;
@@ -147,17 +147,15 @@ fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
 pub fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
     let accounts = VirtualUsers::new();
     for user in &config.users {
-        add(&accounts, user).map_err(|error| AccountError { account: user.name.to_string(), error })?;
+        let error = |error| AccountError { account: user.name.to_string(), error };
+        add(&accounts, named(user), &user.name, &user.overrides).map_err(error)?;
     }
     if let Some(anonymous) = &config.anonymous {
-        let home = anonymous.home.as_path();
         let name = "anonymous".parse().expect("it is a name");
-        let account = NewUser::new(name, Credential::Any, home).permissions(anonymous.perm);
-        let added = accounts.add(limited(account, &anonymous.limits));
-        match added.map_err(|error| AccountError { account: "anonymous".to_owned(), error })? {
-            Some(Warning::AnonymousMayWrite) => warn!(home = %home.display(), "anybody may change and add files"),
-            Some(warning) => warn!(home = %home.display(), "{warning}"),
-            None => {}
+        let error = |error| AccountError { account: "anonymous".to_owned(), error };
+        let (home, account) = (anonymous.home.as_path(), nameless(anonymous));
+        if add(&accounts, account, &name, &anonymous.overrides).map_err(error)? {
+            warn!(home = %home.display(), "anybody may change and add files");
         }
     }
     if config.users.is_empty() && config.anonymous.is_none() {
@@ -166,24 +164,42 @@ pub fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
     Ok(accounts)
 }
 
-fn add(accounts: &VirtualUsers, user: &User) -> Result<(), UserError> {
+fn named(user: &User) -> NewUser {
     let credential = match &user.credential {
         config::Credential::Password(password) => Credential::Plain(password.clone()),
         config::Credential::Hash(hash) => Credential::Hash(hash.clone()),
         config::Credential::Certificate => Credential::None,
     };
-    let message = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
     let account = NewUser::new(user.name.clone(), credential, user.home.as_path())
         .permissions(user.perm)
-        .require_certificate(user.require_certificate)
-        .messages(message(&user.login_message, LOGIN_MESSAGE), message(&user.quit_message, QUIT_MESSAGE));
+        .require_certificate(user.require_certificate);
     let account = user.certificates.iter().copied().fold(account, NewUser::certificate);
-    warn_of(&user.name, accounts.add(limited(account, &user.limits))?);
-    for config::Override { path, perm, recursive } in &user.overrides {
+    limited(greeted(account, &user.login_message, &user.quit_message), &user.limits)
+}
+
+fn nameless(anonymous: &Anonymous) -> NewUser {
+    let account = NewUser::anonymous(anonymous.home.as_path()).permissions(anonymous.perm);
+    limited(greeted(account, &anonymous.login_message, &anonymous.quit_message), &anonymous.limits)
+}
+
+/// Adds an account with its overrides; whether anybody may write by it.
+fn add(
+    accounts: &VirtualUsers,
+    account: NewUser,
+    name: &UserName,
+    overrides: &[config::Override],
+) -> Result<bool, UserError> {
+    let mut warnings = vec![accounts.add(account)?];
+    for config::Override { path, perm, recursive } in overrides {
         let rule = Override { path: path.clone(), permissions: *perm, recursive: *recursive };
-        warn_of(&user.name, accounts.override_permissions(&user.name, rule)?);
+        warnings.push(accounts.override_permissions(name, rule)?);
     }
-    Ok(())
+    Ok(warnings.contains(&Some(Warning::AnonymousMayWrite)))
+}
+
+fn greeted(account: NewUser, login: &Option<String>, quit: &Option<String>) -> NewUser {
+    let message = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
+    account.messages(message(login, LOGIN_MESSAGE), message(quit, QUIT_MESSAGE))
 }
 
 fn limited(account: NewUser, limits: &config::Limits) -> NewUser {
@@ -192,12 +208,6 @@ fn limited(account: NewUser, limits: &config::Limits) -> NewUser {
     account
         .limits(limit(limits.read), limit(limits.write))
         .total_limits(limit(limits.total_read), limit(limits.total_write))
-}
-
-fn warn_of(user: &UserName, warning: Option<Warning>) {
-    if let Some(warning) = warning {
-        warn!(%user, "{warning}");
-    }
 }
 
 /// What the operator of a fresh server wants to know: who can do what, and how to get there.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use ftp_types::Permissions;
 
 use crate::cli::Flags;
-use crate::config::{Anonymous, Config, Credential, Limits, LogLevel, Problems, User};
+use crate::config::{Anonymous, Config, Credential, LogLevel, Problems, User};
 use crate::tls::{self, TlsFile, TlsFileError};
 
 /// Why flags and file give no configuration.
@@ -177,7 +177,7 @@ fn apply_to_accounts(flags: &Flags, config: &mut Config) -> Result<(), SettingsE
             return Err(SettingsError::NoAccountForFlags(file.clone()));
         }
         (None, Some(_)) if !asked => {}
-        (None, _) => config.anonymous = Some(Anonymous { home: home(flags)?, perm, limits: Limits::default() }),
+        (None, _) => config.anonymous = Some(Anonymous::new(home(flags)?, perm)),
     }
     Ok(())
 }
@@ -224,7 +224,7 @@ mod tests {
     fn without_any_flag_the_current_directory_is_shared_anonymous_and_read_only() {
         let config = settings(&[]).unwrap();
         let home = std::env::current_dir().unwrap();
-        assert_eq!(config.anonymous, Some(Anonymous { home, perm: Permissions::READ, limits: Limits::default() }));
+        assert_eq!(config.anonymous, Some(Anonymous::new(home, Permissions::READ)));
         assert_eq!(Config { anonymous: None, ..config }, Config::default());
     }
 

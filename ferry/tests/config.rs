@@ -189,7 +189,7 @@ fn accounts_and_relative_paths() {
     assert_eq!(bob.perm.to_string(), "elr");
     let perm = "elr".parse().unwrap();
     let limits = Limits { total_write: Some(Some(7)), ..Limits::default() };
-    assert_eq!(config.anonymous, Some(Anonymous { home: site.path("home/incoming"), perm, limits }));
+    assert_eq!(config.anonymous, Some(Anonymous { limits, ..Anonymous::new(site.path("home/incoming"), perm) }));
 }
 
 #[test]

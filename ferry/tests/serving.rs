@@ -212,6 +212,39 @@ fn a_user_who_is_removed_stays_until_the_next_login_if_the_file_says_nothing_els
 }
 
 #[test]
+fn messages_may_be_long_and_anonymous_has_its_own_and_overrides() {
+    let long = "Please mind the files at your left, and do not lean on the doors, for they may open at any time.";
+    assert!(long.len() > 75);
+    let alice = "[[user]]\nname = 'alice'\npassword = 'x'\nhome = 'home'\nlogin_message = \"Hello,\\nAlice.\"\nquit_message = 'Bye.'\n";
+    let anonymous = format!(
+        "[anonymous]\nhome = 'home'\nlogin_message = '{long}'\nquit_message = 'Come again.'\n\
+         [[anonymous.override]]\npath = '/incoming'\nperm = 'elw'\n"
+    );
+    let text = format!("{alice}{anonymous}");
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        std::fs::create_dir(site.path("home/incoming")).unwrap();
+        let mut server = site.serve_file(&text, &["--runtime", runtime]);
+        server.wait_for("anybody may change and add files");
+        let talk = |commands: &str| {
+            let mut stream = server.client().into_stream();
+            stream.write_all(commands.as_bytes()).unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            said
+        };
+        let alice = talk("USER alice\r\nPASS x\r\nQUIT\r\n");
+        assert!(alice.ends_with("230-Hello,\r\n230 Alice.\r\n221 Bye.\r\n"), "{alice}");
+        let guest = talk("USER ftp\r\nPASS\r\nQUIT\r\n");
+        assert!(guest.ends_with(&format!("230-{long}\r\n230 \r\n221 Come again.\r\n")), "{guest}");
+        let mut guest = server.login("ftp", "");
+        guest.store("STOR incoming/file", b"x");
+        assert!(guest.command("STOR file").starts_with("550"));
+        server.stop();
+    }
+}
+
+#[test]
 fn an_address_that_guesses_is_kept_out_until_the_file_says_otherwise() {
     for runtime in RUNTIMES {
         let site = Site::new();

@@ -95,8 +95,23 @@ pub struct Anonymous {
     pub home: PathBuf,
     /// What they may do.
     pub perm: Permissions,
+    /// What they may do in single directories.
+    pub overrides: Vec<Override>,
+    /// Reply to a login.
+    pub login_message: Option<String>,
+    /// Reply to QUIT.
+    pub quit_message: Option<String>,
     /// How fast their transfers may be. In the totals they count as one user.
     pub limits: Limits,
+}
+
+impl Anonymous {
+    /// The account with everything else at its default.
+    #[must_use]
+    pub fn new(home: PathBuf, perm: Permissions) -> Self {
+        let limits = Limits::default();
+        Self { home, perm, overrides: Vec::new(), login_message: None, quit_message: None, limits }
+    }
 }
 
 /// Reads `[[user]]`. A name can be given once, and `anonymous` not beside `[anonymous]`.
@@ -113,8 +128,11 @@ pub(super) fn anonymous(section: &mut Section<'_>) -> Option<Anonymous> {
     let home = section.require("home", HOME, parse::directory);
     let mut perm = Permissions::READ;
     section.set("perm", &mut perm, parse::permissions);
+    let login_message = section.get("login_message", parse::string);
+    let quit_message = section.get("quit_message", parse::string);
     let limits = limits(section);
-    Some(Anonymous { home: home?, perm, limits })
+    let overrides = overrides(section, home.as_deref());
+    Some(Anonymous { overrides, login_message, quit_message, limits, ..Anonymous::new(home?, perm) })
 }
 
 const HOME: &str = "the directory that is shared";
