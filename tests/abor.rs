@@ -26,6 +26,7 @@ enum State {
     AbortingOpen,
     AbortingAccept,
     Listening,
+    WaitingForPort,
     LoggingIn,
 }
 
@@ -69,6 +70,7 @@ const TABLE: &[(State, [&str; 8])] = &[
     (State::AbortingOpen,            ["| 426 226 225", "| 426 226 221 x", "| 426 226 227", "| 426 226 331", "x |", "421 x |",   "| 426 226 421 x", "421 x |"]),
     (State::AbortingAccept,          ["| 426 226 225", "| 426 226 221 x", "| 426 226 227", "| 426 226 331", "x |", "421 x |",   "| 426 226 421 x", "421 x |"]),
     (State::Listening,               ["| 227 225",     "| 227 221 x",     "| 227 227",     "| 227 331",     "x |", "421 x |",   "| 227 421 x",     "421 x |"]),
+    (State::WaitingForPort,          ["425 225 |",     "425 221 x |",     "| 227 227",     "| 227 331",     "x |", "421 x |",   "| 227 421 x",     "421 x |"]),
     (State::LoggingIn,               ["| 230 225",     "| 230 221 x",     "| 230 227",     "| 230 331",     "x |", "421 x |",   "| 230 421 x",     "421 x |"]),
 ];
 
@@ -100,12 +102,15 @@ fn in_state(state: State) -> Driver {
         State::StatMoving | State::StatMovingBesidePassive | State::StatMovingBesideOpen => ("STAT /docs\r\n", 1),
         State::AbortingOpen => ("RETR readme.txt\r\nABOR\r\n", 0),
         State::AbortingAccept => ("RETR readme.txt\r\n", 1),
-        State::Listening => ("PASV\r\n", 0),
+        State::Listening | State::WaitingForPort => ("PASV\r\n", 0),
         State::LoggingIn => ("USER bob\r\nPASS hunter2\r\n", 0),
     };
     driver.send(lines.as_bytes());
     for _ in 0..answers {
         assert!(driver.finish_next_own(), "{state:?}");
+    }
+    if matches!(state, State::WaitingForPort) {
+        driver.port_is_waited_for();
     }
     if matches!(state, State::Aborting | State::AbortingAccept) {
         driver.send(b"ABOR\r\n");

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use encoding_rs::Encoding;
+use ftp_driver::Masquerade;
 use ftp_types::{Secret, UserName};
 
 use crate::values;
@@ -68,9 +69,9 @@ pub struct Flags {
     /// Port; 0 asks the kernel for one, which the ready line tells [default: 2121]
     #[arg(short, long, value_name = "PORT", help_heading = "Network")]
     pub port: Option<u16>,
-    /// Address in PASV replies, for servers behind NAT [default: the connection's own]
+    /// Address in PASV replies, or the host that has it, for servers behind NAT [default: the connection's own]
     #[arg(short, long, value_name = "ADDRESS", help_heading = "Network")]
-    pub nat_address: Option<Ipv4Addr>,
+    pub nat_address: Option<Masquerade>,
     /// Ports for passive data connections, as FROM-TO [default: the kernel's choice]
     #[arg(short, long, value_name = "FROM-TO", value_parser = values::port_range, help_heading = "Network")]
     pub range: Option<RangeInclusive<u16>>,

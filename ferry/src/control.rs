@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::cli::Flags;
 use crate::config::Config;
+use crate::hosts;
 use crate::logging::{Journals, Log};
 use crate::service::{self, Accounts, Guarded};
 use crate::settings;
@@ -106,6 +107,7 @@ impl Reloader {
         if config.session.end_when_removed {
             self.dismiss_removed();
         }
+        hosts::look_up(&config.data);
         Ok(config)
     }
 

@@ -9,6 +9,7 @@ pub mod config;
 mod control;
 pub mod daemon;
 pub mod encoding;
+mod hosts;
 pub mod listeners;
 pub mod logging;
 #[cfg(unix)]

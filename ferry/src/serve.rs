@@ -19,7 +19,7 @@ use crate::service::Accounts;
 use crate::settings::{self, SettingsError};
 use crate::signals::Signals;
 use crate::tls::{self, Identity};
-use crate::{CANNOT, USAGE, service};
+use crate::{CANNOT, USAGE, hosts, service};
 
 /// Why there is no server, or none any more.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ fn serve_logging(
     let (runtime, workers) = (config.server.runtime, workers(&config));
     describe(&config, &bound);
     identity.tell_fingerprint();
+    hosts::look_up(&config.data);
     let addresses = urls(&bound);
     let start = |handle: Handle| {
         announce(&addresses);

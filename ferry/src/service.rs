@@ -99,6 +99,7 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Guarded, tls: Opti
         .server_write_limit(data.server_write_limit.unwrap_or(0))
         .burst(data.burst)
         .proxy_protocol(server.proxy_protocol.iter().copied())
+        .passive_port_wait(data.passive_port_wait)
         .use_sendfile(session.use_sendfile)
         .tcp_no_delay(session.tcp_no_delay)
         .read_buffer(data.read_buffer)
@@ -106,6 +107,12 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Guarded, tls: Opti
         .observer(journals.observer(zone.clone()));
     if let Some(ports) = &data.passive_ports {
         builder = builder.passive_ports(ports.clone());
+    }
+    if let Some(address) = &data.masquerade_address {
+        builder = builder.masquerade(address.clone());
+    }
+    for (local, address) in &data.masquerade_address_map {
+        builder = builder.masquerade_for(*local, address.clone());
     }
     if let Some(tls) = tls {
         builder = builder.tls(tls);
@@ -128,8 +135,6 @@ fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
     protocol.failed_login_delay = session.failed_login_delay;
     protocol.permit_foreign_addresses = data.permit_foreign_addresses;
     protocol.permit_privileged_ports = data.permit_privileged_ports;
-    protocol.masquerade_address = data.masquerade_address;
-    protocol.masquerade_address_map.clone_from(&data.masquerade_address_map);
     protocol.tls = config
         .tls
         .as_ref()

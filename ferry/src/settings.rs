@@ -100,8 +100,8 @@ fn apply_to_sessions(flags: &Flags, config: &mut Config) {
         session.idle_timeout = crate::values::unless_zero(timeout);
         data.stall_timeout = session.idle_timeout;
     }
-    data.masquerade_address = flags.nat_address.or(data.masquerade_address);
     if flags.nat_address.is_some() {
+        data.masquerade_address.clone_from(&flags.nat_address);
         data.masquerade_address_map.clear();
     }
     data.passive_ports = flags.range.clone().or_else(|| data.passive_ports.take());
@@ -245,7 +245,10 @@ mod tests {
         assert_eq!(session.idle_timeout, Some(Duration::from_millis(1500)));
         assert_eq!(data.stall_timeout, session.idle_timeout);
         assert_eq!((session.max_login_attempts, session.encoding), (5, encoding_rs::WINDOWS_1252));
-        assert_eq!((&data.passive_ports, data.masquerade_address), (&Some(6..=7), Some(Ipv4Addr::new(8, 8, 8, 8))));
+        assert_eq!(
+            (&data.passive_ports, &data.masquerade_address),
+            (&Some(6..=7), &Some(Ipv4Addr::new(8, 8, 8, 8).into()))
+        );
         assert!(data.permit_foreign_addresses && data.permit_privileged_ports);
         assert!(!session.use_gmt_times && !session.use_sendfile);
         assert_eq!(config.log.level, LogLevel::Debug);

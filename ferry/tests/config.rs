@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ferry::cli::RuntimeName;
 use ferry::config::{Anonymous, Config, Credential, Limits, LogFormat, LogLevel, Override};
+use ftp_driver::Masquerade;
 use tempfile::TempDir;
 
 /// A folder with `home/incoming` in it, and the file `ferry.toml`.
@@ -113,7 +114,8 @@ fn data_keys() {
         [data]
         passive_ports = "60000-60010"
         masquerade_address = "203.0.113.7"
-        masquerade_address_map = { "10.0.0.5" = "203.0.113.8", "::ffff:10.0.0.6" = "203.0.113.9" }
+        passive_port_wait = 1.5
+        masquerade_address_map = { "10.0.0.5" = "ftp.example.org", "::ffff:10.0.0.6" = "203.0.113.9" }
         permit_foreign_addresses = true
         permit_privileged_ports = true
         connect_timeout = 1
@@ -132,9 +134,10 @@ fn data_keys() {
     let data = config.data;
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
     assert_eq!(data.passive_ports, Some(60000..=60010));
-    assert_eq!(data.masquerade_address, Some(Ipv4Addr::new(203, 0, 113, 7)));
-    assert_eq!(data.masquerade_address_map[&address("10.0.0.5")], Ipv4Addr::new(203, 0, 113, 8));
-    assert_eq!(data.masquerade_address_map[&address("10.0.0.6")], Ipv4Addr::new(203, 0, 113, 9));
+    assert_eq!(data.passive_port_wait, Duration::from_millis(1500));
+    assert_eq!(data.masquerade_address, Some(Ipv4Addr::new(203, 0, 113, 7).into()));
+    assert_eq!(data.masquerade_address_map[&address("10.0.0.5")], Masquerade::Host("ftp.example.org".into()));
+    assert_eq!(data.masquerade_address_map[&address("10.0.0.6")], Ipv4Addr::new(203, 0, 113, 9).into());
     assert!(data.permit_foreign_addresses && data.permit_privileged_ports);
     assert_eq!(
         (data.connect_timeout, data.stall_timeout),
@@ -233,7 +236,7 @@ fn every_error_is_reported_with_its_place() {
             "10:12: session.encoding: UTF-16LE cannot be used for paths, since it does not contain ASCII as it is",
             "12:17: data.passive_ports: expected FROM-TO or one port, ports being 1 to 65535 and FROM not above TO",
             "13:28: data.masquerade_address_map.\"é\": expected an IP address as the key",
-            "13:57: data.masquerade_address_map.\"1.2.3.4\": expected an IPv4 address as a string",
+            "13:57: data.masquerade_address_map.\"1.2.3.4\": expected an IPv4 address or the name of a host as a string",
             "15:9: log.level: expected \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
         ],
     );

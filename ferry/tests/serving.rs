@@ -510,3 +510,27 @@ fn root_is_given_up() {
         assert!(ids("Groups:").all(|id| id == nobody.gid.to_string()), "{status}");
     }
 }
+
+#[test]
+fn few_ports_are_waited_for_and_a_host_is_told_in_their_replies() {
+    for runtime in RUNTIMES {
+        let port = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap().port();
+        let text = format!(
+            "[server]\nlisten = ['127.0.0.2:0']\n[anonymous]\nhome = 'home'\n\
+             [data]\npassive_ports = '{port}'\npassive_port_wait = 0.05\nmasquerade_address = 'localhost'\n"
+        );
+        let site = Site::new();
+        site.write("ferry.toml", text);
+        let mut command = ferry();
+        command.arg("--config").arg(site.path("ferry.toml")).args(["--runtime", runtime]);
+        let server = Server::start(command);
+        let mut first = server.login("ftp", "");
+        let reply = first.command("PASV");
+        assert!(reply.starts_with("227") && reply.contains("(127,0,0,1,"), "{reply}");
+        let mut second = server.login("ftp", "");
+        assert!(second.command("EPSV").starts_with("425"));
+        server.wait_for("all ports of passive_ports");
+        first.command("QUIT");
+        assert!(second.command("EPSV").starts_with("229"));
+    }
+}

@@ -1,6 +1,5 @@
 //! What each action of the core means in terms of accounts, storage and sockets.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,11 +14,13 @@ use ftp_types::{FsError, UserName};
 use crate::data::DataStream;
 use crate::holdings::{FileTrace, Holdings, LoggedIn, OpenFile, OpenHandle};
 use crate::list;
+use crate::masquerade::Told;
 use crate::outlet::Outlet;
+use crate::ports::{Bound, DataListener};
 use crate::pump;
 use crate::rendezvous::{Arrivals, connect_error};
 use crate::runtime::{Addresses, Route, Runtime};
-use crate::service::{Buffers, Service};
+use crate::service::{Buffers, Service, Shared};
 use crate::sockets;
 use crate::storage;
 use crate::task::{Progress, Running, Task};
@@ -60,11 +61,7 @@ impl<R: Runtime> Actions<R> {
             Action::Accept(ticket) => self.accept(ticket),
             Action::Connect(ticket) => self.connect(ticket),
             Action::Transfer(ticket) => self.transfer(ticket, session),
-            Action::Listen(ticket) => {
-                let outcome = self.listen(&ticket);
-                session.complete(ticket, outcome, now);
-                return None;
-            }
+            Action::Listen(ticket) => return self.listen(ticket, session, now),
             Action::StartTls(ticket) => self.start_tls(ticket),
         })
     }
@@ -151,32 +148,85 @@ impl<R: Runtime> Actions<R> {
         )
     }
 
-    fn listen(&mut self, ticket: &Ticket<Listen>) -> Result<Listening, ListenError> {
+    /// Binds a listener; if that is not possible at once, the session hears of it.
+    fn listen(&mut self, ticket: Ticket<Listen>, session: &mut Session, now: Instant) -> Option<Box<dyn Running<R>>> {
         // What the connection is for is not known before the next command.
         self.tls.iter().for_each(|tls| tls.expect(Purpose::Unknown));
-        // The address that the core knows is the one that the client came to, which may be a proxy's.
-        let (listener, address) = self.bind(self.route.socket.local.ip())?;
-        self.holdings.listeners.keep(ticket.id(), Arc::new(listener));
-        Ok(Listening { port: address.port(), address: None })
-    }
-
-    fn bind(&self, address: IpAddr) -> Result<(R::Listener, SocketAddr), ListenError> {
-        let Some(range) = &self.service.settings.passive_ports else {
-            return self.runtime.listen(self.local(address, 0)).map_err(|_| ListenError::Failed);
-        };
-        for port in sockets::shuffled(range) {
-            match self.runtime.listen(self.local(address, port)) {
-                Ok(listener) => return Ok(listener),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-                Err(_) => return Err(ListenError::Failed),
+        let told = if ticket.request().extended { Told::Known(None) } else { self.told(now) };
+        let waits = !self.service.settings.passive_port_wait.is_zero();
+        match (self.bind(), told) {
+            (Ok((listener, at)), Told::Known(told)) => {
+                self.holdings.listeners.keep(ticket.id(), Arc::new(listener));
+                session.complete(ticket, Ok(Listening { port: at.port(), address: told }), now);
+                None
+            }
+            (Err(error), _) if error != ListenError::NoFreePort || !waits => {
+                session.complete(ticket, Err(error), now);
+                None
+            }
+            (bound, told) => {
+                session.handle_wait(ticket.id(), now);
+                Some(self.listen_later(ticket, bound.ok(), told))
             }
         }
-        Err(ListenError::NoFreePort)
     }
 
-    fn local(&self, address: IpAddr, port: u16) -> SocketAddr {
+    /// Waits for the port, if it is not bound, and for the address to tell.
+    fn listen_later(&self, ticket: Ticket<Listen>, bound: Option<Bound<R>>, told: Told) -> Box<dyn Running<R>> {
+        let (runtime, service, at) = (self.runtime.clone(), self.service.clone(), self.own());
+        let work = async move {
+            let (Shared { ports, names, .. }, settings) = (&*service.shared, &*service.settings);
+            let (listener, bound_at) = match (bound, &settings.passive_ports) {
+                (Some(bound), _) => bound,
+                (None, Some(range)) => ports.wait(&runtime, range.clone(), at, settings.passive_port_wait).await?,
+                (None, None) => return Err(ListenError::Failed),
+            };
+            let address = match told {
+                Told::Known(address) => address,
+                Told::Host(host) => Some(names.find(&runtime, &settings.masquerades.resolver, &host).await?),
+            };
+            Ok((listener, Listening { port: bound_at.port(), address }))
+        };
+        Task::new(
+            ticket,
+            work,
+            |result: Result<(DataListener<R::Listener>, Listening), ListenError>, id, holdings: &mut Holdings<R>| {
+                let (listener, listening) = result?;
+                holdings.listeners.keep(id, Arc::new(listener));
+                Ok(listening)
+            },
+        )
+    }
+
+    fn told(&self, now: Instant) -> Told {
+        match self.service.settings.masquerades.told_at(self.route.client.local.ip()) {
+            Told::Host(host) => match self.service.shared.names.known(&host, now) {
+                Some(address) => Told::Known(Some(IpAddr::V4(address))),
+                None => Told::Host(host),
+            },
+            known => known,
+        }
+    }
+
+    fn bind(&self) -> Result<Bound<R>, ListenError> {
+        let at = self.own();
+        let Some(range) = &self.service.settings.passive_ports else {
+            let (listener, address) = self.runtime.listen(at(0)).map_err(|_| ListenError::Failed)?;
+            return Ok((DataListener::anywhere(listener), address));
+        };
+        self.service.shared.ports.listen(&self.runtime, range, at)
+    }
+
+    /// Makes socket addresses of that on which the control connection has come in. The one that the core knows is that
+    /// which the client came to: it may be a proxy's.
+    fn own(&self) -> impl Fn(u16) -> SocketAddr + Send + Sync + use<R> {
+        self.local(self.route.socket.local.ip())
+    }
+
+    /// Makes socket addresses of this address, in the scope of the control connection.
+    fn local(&self, address: IpAddr) -> impl Fn(u16) -> SocketAddr + Send + Sync + use<R> {
         let scope = if let SocketAddr::V6(local) = self.route.socket.local { local.scope_id() } else { 0 };
-        sockets::with_scope(SocketAddr::new(address.to_canonical(), port), scope)
+        move |port| sockets::with_scope(SocketAddr::new(address.to_canonical(), port), scope)
     }
 
     fn accept(&self, ticket: Ticket<Accept>) -> Box<dyn Running<R>> {
@@ -185,14 +235,14 @@ impl<R: Runtime> Actions<R> {
         let proxies = self.service.settings.proxies.clone();
         let work = async move {
             let listener = listener.ok_or(DataError::Failed)?;
-            Arrivals::new(&runtime, &listener, from, &proxies).next_of_client().await
+            Arrivals::new(&runtime, &listener.listener, from, &proxies).next_of_client().await
         };
         Task::new(ticket, work, keep_data)
     }
 
     fn connect(&self, ticket: Ticket<Connect>) -> Box<dyn Running<R>> {
         let Connect { address } = *ticket.request();
-        let remote = self.local(address.ip(), address.port());
+        let remote = self.local(address.ip())(address.port());
         let connecting = self.runtime.connect(self.route.socket.local.ip().to_canonical(), remote);
         let work = async move {
             let stream = connecting.await.map_err(|error| connect_error(&error))?;

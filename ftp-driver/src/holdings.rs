@@ -9,13 +9,14 @@ use ftp_proto::{ActionId, Resource};
 use ftp_types::UserName;
 
 use crate::data::{ClosingQueue, DataStream};
+use crate::ports::DataListener;
 use crate::runtime::Runtime;
 use crate::throttle::SpeedLimits;
 
 pub(crate) struct Holdings<R: Runtime> {
     pub(crate) account: Slots<LoggedIn>,
     pub(crate) files: Slots<OpenFile>,
-    pub(crate) listeners: Slots<Arc<R::Listener>>,
+    pub(crate) listeners: Slots<Arc<DataListener<R::Listener>>>,
     pub(crate) data: Slots<DataStream<R::Stream>>,
     pub(crate) traces: Traces,
     closing: ClosingQueue<R::Stream>,

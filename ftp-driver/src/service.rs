@@ -1,6 +1,8 @@
 //! What a server offers: accounts, protocol settings, limits and hooks, shared by its sessions.
 
 use std::fmt;
+use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +15,9 @@ use ipnet::IpNet;
 
 use crate::hooks::Hooks;
 use crate::limits::Maxima;
+use crate::masquerade::{Masquerade, Masquerades, Names};
 use crate::observer::Observer;
+use crate::ports::Ports;
 use crate::proxy_header::Proxies;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
@@ -41,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) config: Arc<Config>,
     pub(crate) tls: Option<TlsServer>,
     pub(crate) passive_ports: Option<RangeInclusive<u16>>,
+    pub(crate) passive_port_wait: Duration,
+    pub(crate) masquerades: Masquerades,
     pub(crate) rates: Rates,
     pub(crate) maxima: Maxima,
     pub(crate) proxies: Proxies,
@@ -58,6 +64,8 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) server_limits: BothWays<Limit>,
     pub(crate) users: Users,
+    pub(crate) ports: Ports,
+    pub(crate) names: Names,
 }
 
 /// How much is moved at a time, in bytes.
@@ -145,6 +153,8 @@ impl ServiceBuilder {
             config: Arc::default(),
             tls: None,
             passive_ports: None,
+            passive_port_wait: Duration::from_secs(5),
+            masquerades: Masquerades::default(),
             rates: Rates::NONE,
             maxima: Maxima::default(),
             proxies: Proxies::default(),
@@ -171,9 +181,38 @@ impl ServiceBuilder {
         self
     }
 
-    /// The ports for passive data connections; otherwise the system chooses.
+    /// The ports for passive data connections; otherwise the system chooses. There is never a port outside of the range:
+    /// when all are taken, clients [wait](Self::passive_port_wait).
     pub fn passive_ports(mut self, ports: RangeInclusive<u16>) -> Self {
         self.0.passive_ports = Some(ports);
+        self
+    }
+
+    /// How long PASV and EPSV wait for one of the [`passive_ports`](Self::passive_ports) when all are taken, five seconds
+    /// by default. Sessions get them in the order of asking; whose time is over gets 425. Zero: nobody waits.
+    pub fn passive_port_wait(mut self, wait: Duration) -> Self {
+        self.0.passive_port_wait = wait;
+        self
+    }
+
+    /// The address to tell in replies to PASV, or the host whose address it is, for servers behind NAT. It goes before
+    /// [`Config::masquerade_address`] and [`Config::masquerade_address_map`].
+    pub fn masquerade(mut self, address: impl Into<Masquerade>) -> Self {
+        self.0.masquerades.default = Some(address.into());
+        self
+    }
+
+    /// The same for clients that are connected to this address of the server; it goes before
+    /// [`masquerade`](Self::masquerade).
+    pub fn masquerade_for(mut self, local: IpAddr, address: impl Into<Masquerade>) -> Self {
+        self.0.masquerades.by_local.insert(local.to_canonical(), address.into());
+        self
+    }
+
+    /// How the addresses of [masquerade](Self::masquerade) hosts are found. It may block; what it says counts for a
+    /// minute. [`resolve_host`](crate::resolve_host) if nothing else is said.
+    pub fn resolver(mut self, find: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
+        self.0.masquerades.resolver = Arc::new(find);
         self
     }
 

@@ -371,6 +371,8 @@ pub struct Listening {
 pub enum ListenError {
     /// Every port of the configured range is taken.
     NoFreePort,
+    /// The address to tell in the 227 reply cannot be found out.
+    NoAddress,
     /// The system refused.
     Failed,
     /// The work was dropped.

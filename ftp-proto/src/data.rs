@@ -87,6 +87,14 @@ impl Session {
         self.start_pending(Listen { address: self.local.ip(), extended }, Action::Listen);
     }
 
+    /// A client that says ABOR or QUIT does not want to wait for a port any more.
+    pub(crate) fn give_up_listening(&mut self) {
+        if let Some(listen) = self.pending.take_if(|pending| self.waiting_listen == Some(*pending)) {
+            self.cancel(listen);
+            self.reply(Reply::new(425, "Passive mode was given up."));
+        }
+    }
+
     /// Remembers where to connect to.
     pub(crate) fn target(&mut self, address: SocketAddr) {
         self.reset_data();
@@ -176,6 +184,7 @@ impl sealed::Sealed for Listen {
         match outcome {
             Ok(listening) => session.listening(id, self, listening),
             Err(ListenError::NoFreePort) => session.reply(Reply::new(425, "No passive port is free, try again later.")),
+            Err(ListenError::NoAddress) => session.reply(Reply::new(425, "No address for PASV is known, use EPSV.")),
             Err(ListenError::Failed | ListenError::Cancelled) => {
                 session.reply(Reply::new(425, "Can't open passive connection."));
             }

@@ -40,7 +40,8 @@ use crate::{Facts, Instant, Representation};
 ///    - the end of the control connection: [`handle_eof`](Self::handle_eof);
 ///    - the moment of [`poll_timeout`](Self::poll_timeout): [`handle_timeout`](Self::handle_timeout);
 ///    - the end of an action: [`complete`](Self::complete) with its ticket; progress of a transfer:
-///      [`handle_progress`](Self::handle_progress), or [`handle_pause`](Self::handle_pause) while it may not.
+///      [`handle_progress`](Self::handle_progress), or [`handle_pause`](Self::handle_pause) while it may not; a
+///      listener that is not there at once: [`handle_wait`](Self::handle_wait).
 ///
 /// Spurious calls are no-ops, and moments that go back are taken as the latest seen. Peer faults never become errors:
 /// they become replies. A panic is a bug of this crate, never input's.
@@ -98,6 +99,8 @@ pub struct Session {
     pub(crate) transfer: Option<Running>,
     /// The action whose outcome is the reply to the command that runs.
     pub(crate) pending: Option<ActionId>,
+    /// The last [`Listen`](crate::Listen) that was told to take its time.
+    pub(crate) waiting_listen: Option<ActionId>,
     /// The reply to a wrong login, while it is held back.
     pub(crate) held: Option<Held>,
     /// Actions that were told to stop and have not been completed.
@@ -194,6 +197,7 @@ impl Session {
             data: DataChannel::default(),
             transfer: None,
             pending: None,
+            waiting_listen: None,
             held: None,
             cancelled: Vec::new(),
             security: Security::default(),
@@ -275,6 +279,15 @@ impl Session {
     pub fn handle_pause(&mut self, transfer: ActionId, until: Instant, now: Instant) {
         self.observe(now);
         self.transfer_paused(transfer, until);
+    }
+
+    /// Tells that a [`Listen`](crate::Listen) takes its time, since all ports are taken, say. From then on an ABOR or a
+    /// QUIT that is next in the queue does not wait for it, but cancels it.
+    pub fn handle_wait(&mut self, listen: ActionId, now: Instant) {
+        self.observe(now);
+        self.waiting_listen = Some(listen);
+        self.advance();
+        self.settle();
     }
 
     /// Answers an action. The ticket moves: a wrong or a second answer does not compile.
@@ -491,6 +504,9 @@ impl Session {
 
     /// Runs commands from the head of the lane while they may run.
     fn advance(&mut self) {
+        if self.lane.head().is_some_and(ends_waiting) {
+            self.give_up_listening();
+        }
         while matches!(self.phase, Phase::Serving)
             && self.outputs.len() < MAX_OUTPUTS
             && self.lane.head().is_some_and(|head| self.may_run(head))
@@ -655,6 +671,13 @@ impl fmt::Debug for Session {
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the line is one that no client sends to wait for a port.
+fn ends_waiting(framed: &Framed) -> bool {
+    let Framed::Line { line, .. } = framed else { return false };
+    let (verb, argument) = parse::words(line);
+    argument.is_empty() && (verb.eq_ignore_ascii_case(b"ABOR") || verb.eq_ignore_ascii_case(b"QUIT"))
 }
 
 /// With so many outputs not yet taken by the driver no further command is run.

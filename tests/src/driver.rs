@@ -113,6 +113,18 @@ impl Driver {
         self.drain();
     }
 
+    /// Tells that the listener that was asked for is not there at once.
+    pub fn port_is_waited_for(&mut self) {
+        let id = self.ledger.outstanding().find_map(|action| match action {
+            Action::Listen(ticket) => Some(ticket.id()),
+            _ => None,
+        });
+        if let Some(id) = id {
+            self.session.handle_wait(id, self.now);
+            self.drain();
+        }
+    }
+
     /// Tells progress of the transfer that runs, if one does: how many bytes it has moved in all.
     pub fn progress(&mut self, bytes: u64) {
         let id = self.ledger.outstanding().find_map(|action| match action {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use encoding_rs::{Encoding, UTF_8};
-use ftp_driver::IpNet;
+use ftp_driver::{IpNet, Masquerade};
 use toml::de::DeTable;
 
 pub use self::accounts::{Anonymous, Credential, Limits, Override, User};
@@ -107,10 +107,12 @@ pub struct Session {
 pub struct Data {
     /// The ports for passive connections; none: the kernel's choice.
     pub passive_ports: Option<RangeInclusive<u16>>,
-    /// The address to tell in replies to PASV.
-    pub masquerade_address: Option<Ipv4Addr>,
+    /// How long PASV and EPSV wait for a port when all are taken.
+    pub passive_port_wait: Duration,
+    /// The address, or the host whose address, to tell in replies to PASV.
+    pub masquerade_address: Option<Masquerade>,
     /// The same by the local address of the control connection.
-    pub masquerade_address_map: BTreeMap<IpAddr, Ipv4Addr>,
+    pub masquerade_address_map: BTreeMap<IpAddr, Masquerade>,
     /// Whether data connections may go to and come from other hosts than the client.
     pub permit_foreign_addresses: bool,
     /// Whether PORT may name a port below 1024.
@@ -261,6 +263,7 @@ impl Default for Data {
     fn default() -> Self {
         Self {
             passive_ports: None,
+            passive_port_wait: Duration::from_secs(5),
             masquerade_address: None,
             masquerade_address_map: BTreeMap::new(),
             permit_foreign_addresses: false,

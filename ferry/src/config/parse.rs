@@ -2,7 +2,7 @@
 //! says.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use encoding_rs::Encoding;
-use ftp_driver::IpNet;
+use ftp_driver::{IpNet, Masquerade};
 use ftp_fs::{Fingerprint, HashedPassword};
 use ftp_types::{Permissions, UserName, VirtualPath};
 use toml::de::DeValue;
@@ -172,9 +172,9 @@ pub(super) fn verbs(value: &Value<'_>) -> Option<Vec<String>> {
     verbs.into_iter().collect()
 }
 
-/// IPv4, since the reply to PASV has no room for anything else.
-pub(super) fn ipv4(value: &Value<'_>) -> Option<Ipv4Addr> {
-    address(value, "an IPv4 address as a string")
+/// IPv4, since the reply to PASV has no room for anything else; or a host that has such an address.
+pub(super) fn masquerade(value: &Value<'_>) -> Option<Masquerade> {
+    address(value, "an IPv4 address or the name of a host as a string")
 }
 
 /// The addresses to listen on, beside those that are `taken`. Each wrong one is reported.
@@ -207,12 +207,12 @@ pub(super) fn nets(value: &Value<'_>) -> Option<Vec<IpNet>> {
     nets.into_iter().collect()
 }
 
-/// IPv4 addresses to tell, by local address.
-pub(super) fn address_map(value: &Value<'_>) -> Option<BTreeMap<IpAddr, Ipv4Addr>> {
+/// What to tell, by local address.
+pub(super) fn address_map(value: &Value<'_>) -> Option<BTreeMap<IpAddr, Masquerade>> {
     let entries = value.entries("a table of addresses, { \"10.0.0.5\" = \"203.0.113.8\" }")?;
     let mut map = BTreeMap::new();
     for (key, value) in &entries {
-        let told = ipv4(value);
+        let told = masquerade(value);
         match key.get_ref().parse::<IpAddr>() {
             Ok(local) => _ = told.map(|told| map.insert(local.to_canonical(), told)),
             Err(_) => _ = value.complain_at::<()>(key.span().start, "expected an IP address as the key"),

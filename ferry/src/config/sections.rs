@@ -69,7 +69,8 @@ fn session(section: &mut Section<'_>, session: &mut Session) {
 
 fn data(section: &mut Section<'_>, data: &mut Data) {
     section.set_some("passive_ports", &mut data.passive_ports, parse::port_range);
-    section.set_some("masquerade_address", &mut data.masquerade_address, parse::ipv4);
+    section.set("passive_port_wait", &mut data.passive_port_wait, parse::duration);
+    section.set_some("masquerade_address", &mut data.masquerade_address, parse::masquerade);
     section.set("masquerade_address_map", &mut data.masquerade_address_map, parse::address_map);
     section.set("permit_foreign_addresses", &mut data.permit_foreign_addresses, parse::boolean);
     section.set("permit_privileged_ports", &mut data.permit_privileged_ports, parse::boolean);

@@ -49,7 +49,7 @@ fn names(config: &Config) -> Vec<String> {
     let server = &config.server;
     let listening = server.listen.iter().chain(&server.listen_implicit_tls).map(|address| address.ip());
     let mut addresses: Vec<String> = listening.filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()).collect();
-    addresses.extend(config.data.masquerade_address.map(|ip| ip.to_string()));
+    addresses.extend(config.data.masquerade_address.as_ref().map(|ip| ip.to_string()));
     addresses.extend(["127.0.0.1", "::1", "localhost"].map(str::to_owned));
     addresses.sort();
     addresses.dedup();

@@ -90,7 +90,8 @@ fn the_passive_port_survives_a_connection_that_is_reset(start: Start) {
 
 fn passive_ports_come_from_the_range_alone(start: Start) {
     let (first, last) = free_range();
-    let server = start(in_memory().passive_ports(first..=last).build());
+    let service = in_memory().passive_ports(first..=last).passive_port_wait(std::time::Duration::ZERO);
+    let server = start(service.build());
     let mut clients: Vec<Client> = (first..=last).map(|_| server.logged_in()).collect();
     for client in &mut clients {
         let port = client.passive_address().port();
@@ -146,7 +147,7 @@ fn a_session_on_ipv6_has_its_data_there_too(start: Start) {
 }
 
 /// A few ports in a row that nothing uses. They are found by asking for one and looking at its neighbours.
-fn free_range() -> (u16, u16) {
+pub(crate) fn free_range() -> (u16, u16) {
     loop {
         let asked = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let first = asked.local_addr().unwrap().port();

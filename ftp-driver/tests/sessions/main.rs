@@ -10,6 +10,7 @@ mod dismissal;
 mod hooks;
 mod pieces;
 mod proxied;
+mod rendezvous;
 mod secure;
 mod server;
 mod stop;

@@ -104,8 +104,19 @@ fn any_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-/// Any port of IPv4, and of IPv6 where the machine has it.
+/// Any port of IPv4, and of IPv6 where the machine has it, of another address, and of both families at once.
 fn listeners() -> Vec<TcpListener> {
     let ipv4 = sockets::listen_for_control(any_port()).unwrap();
-    std::iter::once(ipv4).chain(sockets::listen_for_control("[::1]:0".parse().unwrap())).collect()
+    let others = ["[::1]:0", "127.0.0.2:0"].map(|address| sockets::listen_for_control(address.parse().unwrap()));
+    std::iter::once(ipv4).chain(others.into_iter().flatten()).chain(listen_for_both()).collect()
+}
+
+/// What an embedder may bring: a listener of IPv6 that takes IPv4 as well.
+fn listen_for_both() -> std::io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None)?;
+    socket.set_only_v6(false)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from(([0; 16], 0)).into())?;
+    socket.listen(16)?;
+    Ok(socket.into())
 }

@@ -4,6 +4,7 @@ mod breaking;
 mod dismissal;
 mod hooks;
 mod link;
+mod passive;
 mod proxied;
 mod speed;
 mod world;

@@ -30,6 +30,8 @@ struct State {
     /// How often accepting fails still, and how often it did.
     shortage: u32,
     pub(crate) failed_accepts: u32,
+    /// Whether blocking work never comes to its end.
+    hangs: bool,
 }
 
 /// The connections that wait at a listener.
@@ -82,6 +84,11 @@ impl World {
         self.state().failed_accepts
     }
 
+    /// Whether blocking work is to be begun and never done.
+    pub(crate) fn hang_blocking_work(&self, yes: bool) {
+        self.state().hangs = yes;
+    }
+
     /// Moves the clock to the next timer; `false` when there is none.
     pub(crate) fn skip_to_next_timer(&self) -> bool {
         let mut state = self.state();
@@ -115,6 +122,9 @@ impl World {
 
 impl Unblock for World {
     async fn unblock<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(&self, work: F) -> T {
+        if self.state().hangs {
+            std::future::pending::<()>().await;
+        }
         work()
     }
 }
