@@ -34,6 +34,7 @@ struct Budget {
 #[derive(Clone)]
 struct Node {
     id: u64,
+    created: UnixTime,
     modified: UnixTime,
     mode: u32,
     /// `None` for directories.
@@ -78,7 +79,8 @@ impl Tree {
 
     fn new_node(&self, content: Option<Arc<Content>>) -> Node {
         let mode = if content.is_some() { 0o644 } else { 0o755 };
-        Node { id: self.next_id.fetch_add(1, Ordering::Relaxed), modified: now(), mode, content }
+        let created = now();
+        Node { id: self.next_id.fetch_add(1, Ordering::Relaxed), created, modified: created, mode, content }
     }
 
     /// Makes an empty file.
@@ -136,6 +138,7 @@ impl Node {
         };
         Metadata {
             modified: Some(self.modified),
+            created: Some(self.created),
             mode: Some(self.mode),
             unique: Some((0, self.id)),
             ..Metadata::new(kind, len)
@@ -162,7 +165,7 @@ fn now() -> UnixTime {
 }
 
 fn root() -> Node {
-    Node { id: 1, modified: UnixTime::EPOCH, mode: 0o755, content: None }
+    Node { id: 1, created: UnixTime::EPOCH, modified: UnixTime::EPOCH, mode: 0o755, content: None }
 }
 
 /// What is at the path, provided that directories lead there.

@@ -28,6 +28,8 @@ pub struct Metadata {
     pub len: u64,
     /// Last modification.
     pub modified: Option<UnixTime>,
+    /// Creation, where the storage remembers it: Windows does.
+    pub created: Option<UnixTime>,
     /// Permission bits (`0o7777`), without the file type.
     pub mode: Option<u32>,
     /// Number of hard links.
@@ -55,6 +57,7 @@ impl Metadata {
             kind,
             len,
             modified: None,
+            created: None,
             mode: None,
             links: 1,
             uid: None,

@@ -15,6 +15,7 @@ on_both! {
     transfers_go_on_where_they_were_cut,
     ascii_files_come_back_unchanged,
     listings_of_many_entries_are_whole,
+    the_time_of_creation_is_told_to_who_asks,
     active_transfers_work,
     a_speed_limit_holds_and_ends,
     an_upload_that_is_reset_is_not_complete,
@@ -93,6 +94,21 @@ fn listings_of_many_entries_are_whole(start: Start) {
     assert_eq!(names.len(), 701);
     assert_eq!(names[699], "directory-0699");
     assert_eq!(client.download("LIST").iter().filter(|byte| **byte == b'\n').count(), 701);
+}
+
+fn the_time_of_creation_is_told_to_who_asks(start: Start) {
+    let server = start(in_memory().build());
+    let mut client = server.logged_in();
+    client.upload("STOR file", b"content");
+    client.command("OPTS MLST create;modify;", 200);
+    client.command("MFMT 20200102030405 file", 213);
+    let line = String::from_utf8(client.download("MLSD")).unwrap();
+    let (modified, created) = line.split_once(";create=").expect(&line);
+    assert_eq!(modified, "modify=20200102030405");
+    assert!(
+        created.starts_with("20") && created.ends_with("; file\r\n") && !created.starts_with("2020010203"),
+        "{line}"
+    );
 }
 
 fn active_transfers_work(start: Start) {

@@ -370,8 +370,9 @@ fn attributes_of(file: &File) -> Result<Metadata, FsError> {
 }
 
 fn metadata(attributes: &Attributes) -> Metadata {
-    let modified = attributes.modified().ok().map(|time| unix_time(time.into_std()));
-    Metadata { modified, ..Metadata::new(kind(attributes), attributes.len()) }
+    let time = |time: io::Result<cap_std::time::SystemTime>| time.ok().map(|time| unix_time(time.into_std()));
+    let (modified, created) = (time(attributes.modified()), time(attributes.created()));
+    Metadata { modified, created, ..Metadata::new(kind(attributes), attributes.len()) }
 }
 
 fn kind(attributes: &Attributes) -> FileKind {
@@ -465,6 +466,19 @@ mod tests {
         assert_eq!(fs.resolve(&path("/in/new"), Follow::All), Err(FsError::Outside));
         assert_eq!(fs.remove_file(&path("/out")), Ok(()));
         assert_eq!(std::fs::read(parent.path().join("secret")).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn the_time_of_creation_does_not_change_with_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("file"), "").unwrap();
+        let fs = PortableFs::open(home.path()).unwrap();
+        let file = VirtualPath::try_from("/file").unwrap();
+        let created = std::fs::metadata(home.path().join("file")).and_then(|file| file.created()).ok().map(unix_time);
+        fs.set_modified(&file, UnixTime::EPOCH).unwrap();
+        let metadata = fs.stat(&file).unwrap();
+        // Not every file system remembers it.
+        assert_eq!((metadata.modified, metadata.created), (Some(UnixTime::EPOCH), created));
     }
 
     #[test]

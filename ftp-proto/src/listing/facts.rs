@@ -3,13 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ftp_types::{FileKind, Metadata, Right};
+use ftp_types::{FileKind, Metadata, Right, UnixTime};
 
 use super::push_number;
 
 /// A choice of facts. The order in which they are written is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Facts(u8);
+pub struct Facts(u16);
 
 impl Facts {
     /// No fact: the line is the name alone.
@@ -17,7 +17,7 @@ impl Facts {
     /// What a client gets that has not asked for anything else: type, perm, size, modify and unique.
     pub const DEFAULT: Self = Self(0b0001_1111);
     /// Every fact there is.
-    pub const ALL: Self = Self(0xFF);
+    pub const ALL: Self = Self(0x1FF);
 
     /// The choice of an `OPTS MLST` argument: names that are not known are left out (RFC 3659 §7.9).
     #[must_use]
@@ -78,12 +78,12 @@ impl Default for Facts {
     }
 }
 
-const NAMES: [&str; 8] = ["type", "perm", "size", "modify", "unique", "unix.mode", "unix.uid", "unix.gid"];
+const NAMES: [&str; 9] = ["type", "perm", "size", "modify", "unique", "unix.mode", "unix.uid", "unix.gid", "create"];
 
 /// Appends a fact's value, or answers `None` when the file does not have it.
 type Value = fn(&Metadata, &mut Vec<u8>) -> Option<()>;
 
-const VALUES: [Value; 8] = [
+const VALUES: [Value; 9] = [
     |metadata, out| {
         out.extend_from_slice(match metadata.kind {
             FileKind::File => b"file",
@@ -95,7 +95,7 @@ const VALUES: [Value; 8] = [
     },
     push_permissions,
     |metadata, out| metadata.is_file().then(|| push_number(metadata.len, out)),
-    push_modified,
+    |metadata, out| push_time(metadata.modified, out),
     |metadata, out| {
         let (device, file) = metadata.unique?;
         push_hex(device, out);
@@ -113,6 +113,7 @@ const VALUES: [Value; 8] = [
     },
     |metadata, out| metadata.uid.map(|uid| push_number(u64::from(uid), out)),
     |metadata, out| metadata.gid.map(|gid| push_number(u64::from(gid), out)),
+    |metadata, out| push_time(metadata.created, out),
 ];
 
 /// The `perm` fact: what the user may do with it (RFC 3659 §7.5.5). Its letters are not the permission letters of the
@@ -143,8 +144,8 @@ fn push_permissions(metadata: &Metadata, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// `YYYYMMDDHHMMSS` in UTC (RFC 3659 §2.3).
-fn push_modified(metadata: &Metadata, out: &mut Vec<u8>) -> Option<()> {
-    let civil = metadata.modified?.to_civil(0);
+fn push_time(time: Option<UnixTime>, out: &mut Vec<u8>) -> Option<()> {
+    let civil = time?.to_civil(0);
     let year = civil.year.clamp(0, 9999) as u64;
     let pairs = [year / 100, year % 100].map(|pair| pair as u8);
     for pair in pairs.into_iter().chain([civil.month, civil.day, civil.hour, civil.minute, civil.second]) {
@@ -162,13 +163,14 @@ fn push_hex(number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use ftp_types::{Permissions, UnixTime};
+    use ftp_types::Permissions;
 
     use super::*;
 
     fn metadata(kind: FileKind) -> Metadata {
         let mut metadata = Metadata::new(kind, 42);
         metadata.modified = Some(UnixTime::from_seconds(1_709_210_096));
+        metadata.created = Some(UnixTime::from_seconds(0));
         metadata.rights = Some(Permissions::ALL);
         metadata.mode = Some(0o640);
         metadata.uid = Some(1000);
@@ -186,7 +188,8 @@ mod tests {
     fn all_facts_of_a_file_and_a_directory() {
         assert_eq!(
             shown(Facts::ALL, &metadata(FileKind::File)),
-            "type=file;perm=adfrw;size=42;modify=20240229123456;unique=fdg0;unix.mode=0640;unix.uid=1000;"
+            "type=file;perm=adfrw;size=42;modify=20240229123456;unique=fdg0;unix.mode=0640;unix.uid=1000;\
+             create=19700101000000;"
         );
         assert_eq!(
             shown(Facts::DEFAULT, &metadata(FileKind::Directory)),
@@ -206,6 +209,6 @@ mod tests {
     fn the_selection_is_shown_with_stars() {
         let chosen = Facts::parse(b"SIZE;nonsense;type;");
         assert_eq!(chosen.names(), "type;size;");
-        assert_eq!(chosen.feature(), "type*;perm;size*;modify;unique;unix.mode;unix.uid;unix.gid;");
+        assert_eq!(chosen.feature(), "type*;perm;size*;modify;unique;unix.mode;unix.uid;unix.gid;create;");
     }
 }
