@@ -45,6 +45,14 @@ pub trait BlockingBackend: Send + Sync + 'static {
     /// # Errors
     /// As [`FsError`] says.
     fn stat(&self, path: &VirtualPath) -> Result<Metadata, FsError>;
+    /// As [`stat`](Self::stat), of what a session is about to enter: a directory that the storage itself lets nobody
+    /// enter is refused.
+    ///
+    /// # Errors
+    /// As for `stat`, and [`FsError::Refused`].
+    fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        self.stat(path)
+    }
     /// Opens a directory for listing. `.` and `..` do not appear.
     ///
     /// # Errors
@@ -198,6 +206,9 @@ pub struct UniqueFile<W> {
 pub trait Backend: Send + Sync + 'static {
     fn resolve<'a>(&'a self, path: &'a VirtualPath, follow: Follow) -> BoxFuture<'a, Result<VirtualPath, FsError>>;
     fn stat<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>>;
+    fn enter<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
+        self.stat(path)
+    }
     fn list<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Box<dyn Listing>, FsError>>;
     fn open<'a>(&'a self, path: &'a VirtualPath, offset: u64) -> BoxFuture<'a, Result<Box<dyn Reader>, FsError>>;
     fn create<'a>(&'a self, path: &'a VirtualPath, mode: WriteMode) -> BoxFuture<'a, Result<Box<dyn Writer>, FsError>>;

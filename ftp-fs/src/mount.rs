@@ -95,6 +95,14 @@ impl MountTree {
         self.0.iter().any(|mount| mount.point.starts_with(path))
     }
 
+    /// What is told of a path: directories that no storage has are there all the same, if they lead to a mount point.
+    fn or_way_to_a_mount(&self, path: &VirtualPath, told: Result<Metadata, FsError>) -> Result<Metadata, FsError> {
+        match told {
+            Err(FsError::NotFound) if self.leads_to_a_mount(path) => Ok(Metadata::new(FileKind::Directory, 0)),
+            told => told,
+        }
+    }
+
     /// The names in a directory behind which mount points lie.
     fn names_below(&self, path: &VirtualPath) -> BTreeSet<Vec<u8>> {
         let next = |mount: &Mount| {
@@ -171,10 +179,14 @@ impl Backend for MountTree {
     fn stat<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
         Box::pin(async move {
             let (mount, inner) = self.locate(path);
-            match mount.backend.stat(&inner).await {
-                Err(FsError::NotFound) if self.leads_to_a_mount(path) => Ok(Metadata::new(FileKind::Directory, 0)),
-                result => result,
-            }
+            self.or_way_to_a_mount(path, mount.backend.stat(&inner).await)
+        })
+    }
+
+    fn enter<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
+        Box::pin(async move {
+            let (mount, inner) = self.locate(path);
+            self.or_way_to_a_mount(path, mount.backend.enter(&inner).await)
         })
     }
 

@@ -88,6 +88,11 @@ impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
         self.run(move |backend| backend.stat(&path))
     }
 
+    fn enter<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
+        let path = path.clone();
+        self.run(move |backend| backend.enter(&path))
+    }
+
     fn list<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Box<dyn Listing>, FsError>> {
         let path = path.clone();
         let opened = self.run(move |backend| backend.list(&path));

@@ -100,7 +100,8 @@ impl UserView {
     /// # Errors
     /// As [`FsError`] says.
     pub async fn stat(&self, path: &VirtualPath, need: Right) -> Result<Metadata, FsError> {
-        let (place, mut metadata) = self.reach(path, Ask::of_target(need, Subject::Unknown), stat_no_link).await?;
+        let look = if need == Right::Enter { enter_no_link } else { stat_no_link };
+        let (place, mut metadata) = self.reach(path, Ask::of_target(need, Subject::Unknown), look).await?;
         metadata.rights = Some(self.rules.at(&place, metadata.is_directory()));
         Ok(metadata)
     }
@@ -362,10 +363,16 @@ impl UserView {
 
 /// The attributes of anything but a link, which is to be followed first.
 fn stat_no_link<'a>(backend: &'a dyn Backend, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
-    Box::pin(async move {
-        let metadata = backend.stat(path).await?;
-        if metadata.kind == FileKind::Symlink { Err(FsError::IsLink) } else { Ok(metadata) }
-    })
+    Box::pin(async move { no_link(backend.stat(path).await?) })
+}
+
+/// The same for what is to be entered.
+fn enter_no_link<'a>(backend: &'a dyn Backend, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
+    Box::pin(async move { no_link(backend.enter(path).await?) })
+}
+
+fn no_link(metadata: Metadata) -> Result<Metadata, FsError> {
+    if metadata.kind == FileKind::Symlink { Err(FsError::IsLink) } else { Ok(metadata) }
 }
 
 const fn check_regular(metadata: &Metadata) -> Result<(), FsError> {

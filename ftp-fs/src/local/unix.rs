@@ -66,6 +66,15 @@ impl BlockingBackend for LocalFs {
         Ok(metadata(&self.root.stat(path)?))
     }
 
+    fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        let stat = self.root.stat(path)?;
+        if kind(&stat) == FileKind::Directory {
+            // To look for itself in a directory takes the same right as to enter it.
+            stat_name(self.root.directory(path)?.as_fd(), b".").explain("entering a directory", path)?;
+        }
+        Ok(metadata(&stat))
+    }
+
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
         let (directory, name) = match self.root.parent(path) {
             Err(FsError::IsRoot) => (self.root.directory(path)?, &b"."[..]),

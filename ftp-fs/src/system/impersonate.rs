@@ -96,6 +96,10 @@ impl<B: BlockingBackend, C: Impersonate + ?Sized> BlockingBackend for Impersonat
         self.0.ask(|backend| backend.stat(path))
     }
 
+    fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        self.0.ask(|backend| backend.enter(path))
+    }
+
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
         let listing = self.0.ask(|backend| backend.list(path))?;
         Ok(Box::new(self.0.hold(listing)))

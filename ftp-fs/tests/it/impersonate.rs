@@ -91,6 +91,10 @@ impl BlockingBackend for Strict {
         self.get().stat(path)
     }
 
+    fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        self.get().enter(path)
+    }
+
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
         Ok(Box::new(Guarded::new(self.get().list(path)?)))
     }
