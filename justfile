@@ -33,6 +33,10 @@ purity:
 interop *FILTER:
     ci/interop.sh {{FILTER}}
 
+# Accounts of the machine, made with useradd: as root; `just system ownership` for some of them.
+system *FILTER:
+    ci/system.sh {{FILTER}}
+
 # Builds and runs every example.
 examples:
     ci/examples.sh

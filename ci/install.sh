@@ -22,6 +22,8 @@ wget wget
 python3 python3
 c++ g++
 shellcheck shellcheck
+useradd passwd
+setpriv util-linux
 LIST
 }
 

@@ -21,6 +21,7 @@ pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod signals;
+mod system_users;
 pub mod tls;
 mod values;
 pub mod zone;

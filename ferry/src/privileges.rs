@@ -1,5 +1,8 @@
 //! What the process may do: giving up root, and how many files it may have open. Unix only.
 
+#[cfg(target_os = "linux")]
+mod keeping;
+
 use std::fmt;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -30,6 +33,9 @@ impl fmt::Display for PrivilegesError {
 
 impl std::error::Error for PrivilegesError {}
 
+#[cfg(target_os = "linux")]
+pub use keeping::become_user_keeping;
+
 /// Becomes another user for good: its id, its group and its supplementary groups. To be called before there are threads
 /// and after everything is bound that needs root. A process that is that user already is left as it is.
 ///
@@ -37,8 +43,7 @@ impl std::error::Error for PrivilegesError {}
 /// As [`PrivilegesError`] says. The process must not go on then.
 pub fn become_user(name: &str) -> Result<(), PrivilegesError> {
     let system = |step| move |error| PrivilegesError::System(name.to_owned(), step, error);
-    let user = User::from_name(name).map_err(system("looking it up"))?;
-    let user = user.ok_or_else(|| PrivilegesError::NoSuchUser(name.to_owned()))?;
+    let user = look_up(name)?;
     if user.uid == Uid::effective() && user.uid == Uid::current() && !user.uid.is_root() {
         return Ok(());
     }
@@ -53,6 +58,12 @@ pub fn become_user(name: &str) -> Result<(), PrivilegesError> {
         return Err(PrivilegesError::System(name.to_owned(), "root could be taken back", nix::Error::EPERM));
     }
     Ok(())
+}
+
+fn look_up(name: &str) -> Result<User, PrivilegesError> {
+    let user =
+        User::from_name(name).map_err(|error| PrivilegesError::System(name.to_owned(), "looking it up", error))?;
+    user.ok_or_else(|| PrivilegesError::NoSuchUser(name.to_owned()))
 }
 
 #[cfg(not(target_vendor = "apple"))]

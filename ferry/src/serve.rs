@@ -229,7 +229,12 @@ impl PidFile {
 
 #[cfg(unix)]
 fn become_user(config: &Config) -> Result<(), Failure> {
-    config.server.user.as_deref().map_or(Ok(()), crate::privileges::become_user).map_err(Failure::cannot)
+    let Some(user) = &config.server.user else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    if config.system_users.is_some() {
+        return crate::privileges::become_user_keeping(user).map_err(Failure::cannot);
+    }
+    crate::privileges::become_user(user).map_err(Failure::cannot)
 }
 
 #[cfg(not(unix))]

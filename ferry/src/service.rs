@@ -9,24 +9,30 @@ use ftp_fs::{
     NewUser, Override, UserError, VirtualUsers, Warning,
 };
 use ftp_proto::{PathCodec, TlsPolicy};
-use ftp_types::{Permissions, UserName};
+use ftp_types::{Permissions, Secret, UserName};
 use tracing::warn;
 
 use crate::config::{self, Anonymous, Config, LogLevel, User};
 use crate::encoding::Charset;
 use crate::logging::Journals;
+use crate::system_users::{self, Machine};
 use crate::zone::LocalZone;
 
 /// An account that cannot be offered: its home cannot be opened, say.
 #[derive(Debug)]
-pub struct AccountError {
-    account: String,
-    error: UserError,
+pub enum AccountError {
+    /// One of `[[user]]` and `[anonymous]`.
+    User(String, UserError),
+    /// `[system_users]`, and why.
+    System(String),
 }
 
 impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {}: {}", self.account, self.error)
+        match self {
+            Self::User(account, error) => write!(f, "user {account}: {error}"),
+            Self::System(error) => write!(f, "system_users: {error}"),
+        }
     }
 }
 
@@ -35,33 +41,63 @@ impl std::error::Error for AccountError {}
 /// Judges logins by the accounts of the configuration that is in force, for sessions that began under an older one as
 /// well: who is struck off the file cannot log in again. Clones belong together.
 #[derive(Clone, Default)]
-pub struct Accounts(Arc<RwLock<Arc<VirtualUsers>>>);
+pub struct Accounts(Arc<RwLock<Arc<Offered>>>);
+
+/// All the accounts of a configuration. A name of the file goes before the same name of the machine.
+#[derive(Default)]
+pub struct Offered {
+    users: VirtualUsers,
+    machine: Option<Machine>,
+}
 
 impl Accounts {
     /// Puts these accounts in force.
-    pub fn set(&self, users: VirtualUsers) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(users);
+    pub fn set(&self, offered: Offered) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offered);
     }
 
     /// Whether there is an account that this name logs in to.
     #[must_use]
     pub fn serve(&self, name: &UserName) -> bool {
-        self.users().serves(name)
+        let offered = self.offered();
+        offered.users.serves(name) || offered.machine.as_ref().is_some_and(|machine| machine.serves(name))
     }
 
     /// What is in force. Judging may take long; the lock is held for the copy of a pointer.
-    fn users(&self) -> Arc<VirtualUsers> {
+    fn offered(&self) -> Arc<Offered> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl BlockingAuthenticator for Accounts {
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
-        self.users().authenticate(attempt)
+        self.offered().authenticate(attempt)
     }
 
     fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
-        self.users().authenticate_certificate(login)
+        self.offered().authenticate_certificate(login)
+    }
+}
+
+impl BlockingAuthenticator for Offered {
+    /// A wrong login takes as long for the names of the file as for those of the machine, and for those of neither.
+    fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
+        let judged = self.users.authenticate(attempt);
+        let Some(machine) = &self.machine else { return judged };
+        if !self.users.serves(&attempt.user) {
+            return machine.authenticate(attempt);
+        }
+        if let Err(AuthError::Rejected) = judged {
+            // Nobody's password, and nobody asks what comes of it.
+            let wrong = LoginAttempt { password: Secret::from("n0b0dy's passw0rd"), ..attempt.clone() };
+            let _ = machine.authenticate(&wrong);
+        }
+        judged
+    }
+
+    /// Accounts of the machine have passwords.
+    fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
+        self.users.authenticate_certificate(login)
     }
 }
 
@@ -149,24 +185,28 @@ fn protocol(config: &Config, journals: &Journals) -> ftp_proto::Config {
 ///
 /// # Errors
 /// The first account that cannot be offered.
-pub fn accounts(config: &Config) -> Result<VirtualUsers, AccountError> {
+pub fn accounts(config: &Config) -> Result<Offered, AccountError> {
     let accounts = VirtualUsers::new();
     for user in &config.users {
-        let error = |error| AccountError { account: user.name.to_string(), error };
+        let error = |error| AccountError::User(user.name.to_string(), error);
         add(&accounts, named(user), &user.name, &user.overrides).map_err(error)?;
     }
     if let Some(anonymous) = &config.anonymous {
         let name = "anonymous".parse().expect("it is a name");
-        let error = |error| AccountError { account: "anonymous".to_owned(), error };
+        let error = |error| AccountError::User("anonymous".to_owned(), error);
         let (home, account) = (anonymous.home.as_path(), nameless(anonymous));
         if add(&accounts, account, &name, &anonymous.overrides).map_err(error)? {
             warn!(home = %home.display(), "anybody may change and add files");
         }
     }
-    if config.users.is_empty() && config.anonymous.is_none() {
-        warn!("nobody can log in: the configuration has neither [[user]] nor [anonymous]");
+    if config.users.is_empty() && config.anonymous.is_none() && config.system_users.is_none() {
+        warn!("nobody can log in: the configuration has neither [[user]] nor [anonymous] nor [system_users]");
     }
-    Ok(accounts)
+    let machine = config.system_users.as_ref().map(system_users::offer);
+    if machine.is_some() && config.server.user.is_none() {
+        warn!("the server stays root, which accounts of the machine do not take: name a server.user");
+    }
+    Ok(Offered { users: accounts, machine: machine.transpose().map_err(AccountError::System)? })
 }
 
 fn named(user: &User) -> NewUser {
@@ -229,6 +269,9 @@ pub fn describe(config: &Config) -> Vec<String> {
         [] => {}
         [user] => lines.push(format!("sharing {}, user {}, {}", user.home.display(), user.name, access(user.perm))),
         users => lines.push(format!("{} users", users.len())),
+    }
+    if let Some(system) = &config.system_users {
+        lines.push(format!("accounts of this machine, {}", access(system.perm)));
     }
     lines
 }

@@ -165,6 +165,7 @@ fn apply_to_accounts(flags: &Flags, config: &mut Config) -> Result<(), SettingsE
         let home = home(flags)?;
         config.users = vec![User::new(name.clone(), Credential::Password(password.clone()), home, perm)];
         config.anonymous = None;
+        config.system_users = None;
         return Ok(());
     }
     let asked = flags.directory.is_some() || flags.write;
@@ -173,7 +174,7 @@ fn apply_to_accounts(flags: &Flags, config: &mut Config) -> Result<(), SettingsE
             replace(&mut anonymous.home, flags.directory.clone());
             replace(&mut anonymous.perm, flags.write.then_some(perm));
         }
-        (None, Some(file)) if asked && !config.users.is_empty() => {
+        (None, Some(file)) if asked && !(config.users.is_empty() && config.system_users.is_none()) => {
             return Err(SettingsError::NoAccountForFlags(file.clone()));
         }
         (None, Some(_)) if !asked => {}

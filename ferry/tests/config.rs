@@ -354,12 +354,134 @@ fn each_wrong_proxy_has_its_place() {
 fn what_this_version_does_not_offer_is_refused() {
     Site::new().bad(
         "[server]\n\
-         [system_users]\n[metrics]\nlisten = '127.0.0.1:1'\n",
+         [metrics]\nlisten = '127.0.0.1:1'\n",
+        &["2:2: metrics: not offered by this version of ferry"],
+    );
+}
+
+/// The names are those that every Linux has.
+#[cfg(all(target_os = "linux", feature = "pam"))]
+#[test]
+fn accounts_of_the_machine() {
+    use ferry::config::{Filesystem, SystemUser, SystemUsers};
+
+    let site = Site::new();
+    assert_eq!(site.good("[system_users]\n").system_users, Some(SystemUsers::default()));
+    let config = site.good(
+        r#"
+        [system_users]
+        perm = "elr"
+        rejected = ["root", "daemon"]
+        require_valid_shell = false
+        anonymous_user = ""
+        filesystem = "home"
+        pam_service = "vsftpd"
+        login_message = "Ahoy."
+        quit_message = "Bye."
+        [[system_users.user]]
+        name = "nobody"
+        password = "x"
+        home = "home"
+        perm = "el"
+        login_message = "Nobody!"
+        quit_message = "Nobody?"
+        read_limit = 0
+        write_limit = 9
+        "#,
+    );
+    let name = |name: &str| name.parse().unwrap();
+    let nobody = SystemUser {
+        name: name("nobody"),
+        credential: Some(Credential::Password("x".into())),
+        home: Some(site.path("home")),
+        perm: Some("el".parse().unwrap()),
+        login_message: Some("Nobody!".to_owned()),
+        quit_message: Some("Nobody?".to_owned()),
+        limits: Limits { read: Some(None), write: Some(Some(9)), ..Limits::default() },
+    };
+    let expected = SystemUsers {
+        perm: "elr".parse().unwrap(),
+        rejected: vec![name("root"), name("daemon")],
+        require_valid_shell: false,
+        filesystem: Filesystem::Home,
+        pam_service: "vsftpd".to_owned(),
+        login_message: Some("Ahoy.".to_owned()),
+        quit_message: Some("Bye.".to_owned()),
+        users: vec![nobody],
+        ..SystemUsers::default()
+    };
+    assert_eq!(config.system_users, Some(expected));
+    // Who is allowed by name needs nobody to be rejected.
+    let config = site.good("[system_users]\nallowed = ['root']\n").system_users.unwrap();
+    assert_eq!((config.allowed, config.rejected), (vec![name("root")], vec![]));
+}
+
+#[cfg(all(target_os = "linux", feature = "pam"))]
+#[test]
+fn mistakes_about_accounts_of_the_machine() {
+    let site = Site::new();
+    site.bad(
+        "[system_users]\nallowed = ['root', 'no-such-user', 'anonymous', '']\nrejected = ['anonymous', 'no-such-user']\n\
+         anonymous_user = 'no-such-user'\nfilesystem = 'all'\npam_service = '../x'\nshell = 1\n",
         &[
-            "2:2: system_users: not offered by this version of ferry",
-            "3:2: metrics: not offered by this version of ferry",
+            "2:20: system_users.allowed: this machine has no user \"no-such-user\"",
+            "2:36: system_users.allowed: invalid username \"anonymous\"",
+            "2:49: system_users.allowed: a user name cannot be empty",
+            "3:13: system_users.rejected: invalid username \"anonymous\"",
+            "3:26: system_users.rejected: this machine has no user \"no-such-user\"",
+            "4:18: system_users.anonymous_user: this machine has no user \"no-such-user\"",
+            "5:14: system_users.filesystem: expected \"unix\" or \"home\"",
+            "6:15: system_users.pam_service: the name of a PAM service is made of letters, digits, \"-\", \"_\" and \".\"",
+            "7:1: system_users.shell: unknown key; [system_users] can have perm, require_valid_shell, allowed, rejected, \
+             anonymous_user, filesystem, pam_service, login_message, quit_message, user",
         ],
     );
+    site.bad(
+        "[system_users]\nallowed = ['root']\nrejected = ['nobody']\n",
+        &["3:12: system_users.rejected: allowed has names as well; the two lists are mutually exclusive"],
+    );
+    site.bad(
+        "[system_users]\nanonymous_user = 'root'\n[anonymous]\nhome = 'home'\n",
+        &["2:18: system_users.anonymous_user: there is an [anonymous] already"],
+    );
+    let user = |keys: &str| format!("[system_users]\nrequire_valid_shell = false\n[[system_users.user]]\n{keys}");
+    let cases = [
+        ("name = 'nobody'\n", "4:8: system_users.user.name: nothing is different for user \"nobody\""),
+        ("name = 'root'\nperm = 'e'\n", "4:8: system_users.user.name: \"root\" is not an allowed user"),
+        ("name = 'ghost'\nperm = 'e'\n", "4:8: system_users.user.name: this machine has no user \"ghost\""),
+        ("name = 'anonymous'\nperm = 'e'\n", "4:8: system_users.user.name: \"anonymous\" is not an allowed user"),
+        ("perm = 'e'\n", "3:1: system_users.user: name is missing: the account, or \"anonymous\""),
+    ];
+    for (keys, error) in cases {
+        site.bad(&user(keys), &[error]);
+    }
+    site.bad(
+        "[system_users]\nanonymous_user = 'root'\n[[system_users.user]]\nname = 'anonymous'\npassword = 'x'\n",
+        &["4:8: system_users.user.name: anonymous sessions have no password"],
+    );
+}
+
+/// Only where there is a list of shells is any of them not valid.
+#[cfg(all(target_os = "linux", feature = "pam"))]
+#[test]
+fn an_allowed_user_has_a_valid_shell() {
+    let site = Site::new();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let shells = fs::read_to_string("/etc/shells").unwrap_or_else(|_| nobody.shell.display().to_string());
+    if shells.lines().any(|shell| Path::new(shell) == nobody.shell) {
+        return;
+    }
+    site.bad(
+        "[system_users]\nallowed = ['nobody']\n",
+        &["2:12: system_users.allowed: user \"nobody\" has no valid shell, one of /etc/shells"],
+    );
+}
+
+#[cfg(not(all(target_os = "linux", feature = "pam")))]
+#[test]
+fn accounts_of_the_machine_are_refused_where_they_cannot_be_offered() {
+    let errors = Site::new().load("[system_users]\n").unwrap_err();
+    assert!(errors[0].starts_with("1:2: system_users: "), "{errors:#?}");
 }
 
 #[test]
@@ -458,7 +580,7 @@ fn the_example_is_good_and_has_every_key() {
     let config = site.good(&example);
     assert_eq!((config.users.len(), config.anonymous.is_some()), (1, true));
     assert_eq!((&config.session, config.server.listen.len()), (&Config::default().session, 2));
-    // With every commented key in force, nothing is left to complain of but files that are not there and what is not
+    // With every commented key in force, nothing is left to complain of but what this machine has not, and what is not
     // offered.
     let commented = |line: &str| match line.strip_prefix('#') {
         Some(key) if key.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => key.to_owned(),
@@ -467,9 +589,12 @@ fn the_example_is_good_and_has_every_key() {
     let everything: Vec<String> = example.lines().map(commented).collect();
     let errors = site.load(&everything.join("\n")).unwrap_err();
     let names: Vec<&str> = errors.iter().filter_map(|error| error.split(": ").nth(1)).collect();
+    // There is no such account, or no such section.
+    let system_users =
+        if cfg!(all(target_os = "linux", feature = "pam")) { "system_users.user.name" } else { "system_users" };
     assert_eq!(
         names,
-        ["tls.certfile", "tls.client_ca", "tls.certificate.certfile", "system_users", "metrics"],
+        ["tls.certfile", "tls.client_ca", "tls.certificate.certfile", system_users, "metrics"],
         "{errors:#?}"
     );
 }

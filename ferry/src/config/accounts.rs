@@ -153,7 +153,8 @@ fn user(section: &mut Section<'_>, names: &mut BTreeSet<UserName>, asks_for_cert
     Some(User { overrides, certificates, require_certificate, login_message, quit_message, limits, ..user })
 }
 
-fn limits(section: &mut Section<'_>) -> Limits {
+/// Reads the speed limits of an account.
+pub(super) fn limits(section: &mut Section<'_>) -> Limits {
     Limits {
         read: section.get("read_limit", parse::rate),
         write: section.get("write_limit", parse::rate),
@@ -171,19 +172,27 @@ fn fresh_name(value: &Value<'_>, names: &mut BTreeSet<UserName>) -> Option<UserN
 }
 
 fn credential(section: &mut Section<'_>) -> Option<Credential> {
+    let credential = credential_if_any(section)?;
+    if credential.is_none() && section.has("certificates") {
+        return Some(Credential::Certificate);
+    }
+    if credential.is_none() {
+        section.complain("password_hash is missing (`ferry hash-password` makes one); or give password");
+    }
+    credential
+}
+
+/// Reads `password` or `password_hash`: inner none if neither is given, outer none if they are wrong.
+pub(super) fn credential_if_any(section: &mut Section<'_>) -> Option<Option<Credential>> {
     let password = section.value("password");
     let hash = section.value("password_hash");
     match (password, hash) {
         (Some(_), Some(hash)) => hash.complain("password is given as well; a user has one of the two"),
         (Some(password), None) => {
-            parse::filled_string(&password).map(|password| Credential::Password(Secret::from(&*password)))
+            parse::filled_string(&password).map(|password| Some(Credential::Password(Secret::from(&*password))))
         }
-        (None, Some(hash)) => parse::password_hash(&hash).map(Credential::Hash),
-        (None, None) if section.has("certificates") => Some(Credential::Certificate),
-        (None, None) => {
-            section.complain("password_hash is missing (`ferry hash-password` makes one); or give password");
-            None
-        }
+        (None, Some(hash)) => parse::password_hash(&hash).map(|hash| Some(Credential::Hash(hash))),
+        (None, None) => Some(None),
     }
 }
 

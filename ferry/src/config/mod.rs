@@ -8,6 +8,7 @@ mod parse;
 mod section;
 mod sections;
 mod source;
+mod system_users;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use self::lockout::Lockout;
 use self::section::Section;
 pub use self::source::Problems;
 use self::source::Source;
+pub use self::system_users::{Filesystem, SystemUser, SystemUsers};
 pub use self::tls::{Certificate, ClientCertificates, Tls};
 use crate::cli::RuntimeName;
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// `[anonymous]`: anonymous users may log in.
     pub anonymous: Option<Anonymous>,
+    /// `[system_users]`: accounts of the machine may log in.
+    pub system_users: Option<SystemUsers>,
     /// `[log]`
     pub log: Log,
 }

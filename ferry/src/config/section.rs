@@ -107,16 +107,26 @@ impl<'a> Section<'a> {
 
     /// Refuses a key or table that a later version will offer.
     pub(super) fn refuse(&mut self, key: &'static str) {
+        self.refuse_since(key, "not offered by this version of ferry");
+    }
+
+    /// Refuses a key or table, and tells why.
+    pub(super) fn refuse_since(&mut self, key: &'static str, reason: &str) {
         self.known.push(key);
         if let Some((key, _)) = self.table.get_key_value(key) {
-            let message = format!("{}: not offered by this version of ferry", self.name_of(key.get_ref()));
-            self.source.complain(key.span().start, message);
+            self.source.complain(key.span().start, format!("{}: {reason}", self.name_of(key.get_ref())));
         }
     }
 
     /// Notes what is wrong with the table as a whole.
     pub(super) fn complain(&self, message: &str) {
         self.source.complain(self.span.start, format!("{}: {message}", self.name));
+    }
+
+    /// Notes what is wrong with a key whose value stands at a byte of the file. Returns none.
+    pub(super) fn complain_at<T>(&self, at: usize, key: &str, message: &str) -> Option<T> {
+        self.source.complain(at, format!("{}: {message}", self.name_of(key)));
+        None
     }
 
     /// Reports the keys that nobody asked for.

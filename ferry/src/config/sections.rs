@@ -1,7 +1,7 @@
 //! The sections of the file, key by key.
 
 use super::section::Section;
-use super::{Config, Data, Log, Server, Session, accounts, lockout, parse, tls};
+use super::{Config, Data, Log, Server, Session, accounts, lockout, parse, system_users, tls};
 use crate::values::{BUFFERS, MAX_WORKERS};
 
 /// Reads the whole file. What is missing keeps its default; what is wrong is reported, and keeps it as well.
@@ -17,9 +17,15 @@ pub(super) fn read(file: &mut Section<'_>, certificate_is_replaced: bool) -> Con
     config.anonymous = file.section("anonymous", accounts::anonymous).flatten();
     let asks_for_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     config.users = accounts::users(file, config.anonymous.is_some(), asks_for_certificates);
-    for later in ["system_users", "metrics"] {
-        file.refuse(later);
+    match crate::system_users::REFUSAL {
+        None => {
+            let anonymous = config.anonymous.is_some();
+            config.system_users =
+                file.section("system_users", |section| system_users::system_users(section, anonymous));
+        }
+        Some(reason) => file.refuse_since("system_users", reason),
     }
+    file.refuse("metrics");
     config
 }
 

@@ -1,0 +1,87 @@
+//! Accounts of the machine by PAM.
+
+use ftp_fs::Credential;
+use ftp_fs::system::{self, Pam, SystemOptions, UserOverride};
+use ftp_types::UserName;
+
+use crate::config::{self, Filesystem, SystemUser, SystemUsers};
+
+/// Why they cannot be offered.
+pub(crate) const REFUSAL: Option<&str> = None;
+
+pub(crate) fn check_allowed(users: &SystemUsers, name: &UserName) -> Result<(), String> {
+    options(users).check_allowed(name).map_err(|error| error.to_string())
+}
+
+pub(crate) fn check_rejected(users: &SystemUsers, name: &UserName) -> Result<(), String> {
+    options(users).check_listed(name).map_err(|error| error.to_string())
+}
+
+pub(crate) fn check_anonymous(users: &SystemUsers, name: &UserName) -> Result<(), String> {
+    options(users).check_anonymous(name).map_err(|error| error.to_string())
+}
+
+pub(crate) fn check_service(service: &str) -> Result<(), String> {
+    Pam::new(service).map(drop).map_err(|error| error.to_string())
+}
+
+pub(crate) fn check_user(users: &SystemUsers, user: &SystemUser) -> Result<(), String> {
+    options(users).check_override(&user.name, &different(user)).map_err(|error| error.to_string())
+}
+
+/// The accounts of the machine, ready to log in.
+pub(crate) type Machine = system::SystemUsers;
+
+/// Makes the accounts ready to log in.
+///
+/// # Errors
+/// Why that cannot be, in words.
+pub(crate) fn offer(users: &SystemUsers) -> Result<Machine, String> {
+    let pam = Pam::new(&users.pam_service).map_err(|error| error.to_string())?;
+    let mut offered = system::SystemUsers::new(options(users), pam).map_err(|error| error.to_string())?;
+    for user in &users.users {
+        offered.override_user(user.name.clone(), different(user)).map_err(|error| error.to_string())?;
+    }
+    Ok(offered)
+}
+
+fn options(users: &SystemUsers) -> SystemOptions {
+    let mut options = SystemOptions::default();
+    options.permissions = users.perm;
+    options.allowed.clone_from(&users.allowed);
+    options.rejected.clone_from(&users.rejected);
+    options.require_valid_shell = users.require_valid_shell;
+    options.anonymous_user.clone_from(&users.anonymous_user);
+    options.filesystem = match users.filesystem {
+        Filesystem::Unix => system::Filesystem::Unix,
+        Filesystem::Home => system::Filesystem::Home,
+    };
+    if let Some(message) = &users.login_message {
+        options.login_message.clone_from(message);
+    }
+    if let Some(message) = &users.quit_message {
+        options.quit_message.clone_from(message);
+    }
+    options
+}
+
+fn different(user: &SystemUser) -> UserOverride {
+    // To the account, zero is "no limit", and none "as the server".
+    let limit = |own: Option<Option<u64>>| own.map(Option::unwrap_or_default);
+    let config::Limits { read, write, total_read, total_write } = user.limits;
+    UserOverride {
+        credential: user.credential.as_ref().map(|credential| match credential {
+            config::Credential::Password(password) => Credential::Plain(password.clone()),
+            config::Credential::Hash(hash) => Credential::Hash(hash.clone()),
+            config::Credential::Certificate => Credential::None,
+        }),
+        home: user.home.clone(),
+        permissions: user.perm,
+        login_message: user.login_message.clone(),
+        quit_message: user.quit_message.clone(),
+        read_limit: limit(read),
+        write_limit: limit(write),
+        total_read_limit: limit(total_read),
+        total_write_limit: limit(total_write),
+    }
+}

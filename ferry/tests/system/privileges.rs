@@ -1,0 +1,76 @@
+//! What the process itself may do while it serves accounts of the machine.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::accounts::{Account, PASSWORD};
+use crate::common::Site;
+use crate::{assert_all_have, attempt, ferry_without, file, on_both_runtimes, refused, threads};
+
+on_both_runtimes!(a_server_that_gave_up_root_serves_all_the_same, without_accounts_of_the_machine_nothing_is_kept);
+
+fn a_server_that_gave_up_root_serves_all_the_same(runtime: &str) {
+    let (service, alice, bob) = (Account::new(), Account::new(), Account::new());
+    let site = Site::new();
+    let server = site.serve_file(&file(runtime, &format!("user = '{}'", service.name), ""), &[]);
+    let check = || {
+        let threads = threads(&server);
+        let Account { uid, gid, .. } = service;
+        for line in [
+            format!("Uid: {uid} {uid} {uid} {uid}"),
+            format!("Gid: {gid} {gid} {gid} {gid}"),
+            format!("Groups: {gid}"),
+            "CapInh: 0000000000000000".to_owned(),
+            // DAC_READ_SEARCH, SETGID and SETUID, in effect only when they are asked for.
+            "CapPrm: 00000000000000c4".to_owned(),
+            "CapEff: 0000000000000000".to_owned(),
+            "CapBnd: 00000000000000c4".to_owned(),
+            "CapAmb: 0000000000000000".to_owned(),
+        ] {
+            assert_all_have(&threads, &line);
+        }
+    };
+    check();
+    for account in [&alice, &bob] {
+        let mut client = server.login(&account.name, PASSWORD);
+        client.store("STOR mine", b"content");
+        assert_eq!(fs::metadata(account.home.join("mine")).unwrap().uid(), account.uid);
+        assert!(client.command("SITE CHMOD 600 mine").starts_with("200"));
+        for command in ["CWD /root", "RETR /etc/shadow", &format!("CWD {}", service.home.display())] {
+            refused(&mut client, command);
+        }
+    }
+    assert!(attempt(&server, &alice.name, "wrong").starts_with("530"));
+    check();
+}
+
+fn without_accounts_of_the_machine_nothing_is_kept(runtime: &str) {
+    let service = Account::new();
+    let site = Site::new();
+    let text = format!("[server]\nuser = '{}'\nruntime = '{runtime}'\n", service.name);
+    let server = site.serve_file(&text, &[]);
+    let threads = threads(&server);
+    assert_all_have(&threads, &format!("Uid: {0} {0} {0} {0}", service.uid));
+    assert_all_have(&threads, "CapPrm: 0000000000000000");
+    assert_all_have(&threads, "CapEff: 0000000000000000");
+}
+
+#[test]
+fn a_server_that_stays_root_says_so() {
+    let site = Site::new();
+    let server = site.serve_file(&file("tokio", "", ""), &[]);
+    server.wait_for("server.user");
+    assert_all_have(&threads(&server), "Uid: 0 0 0 0");
+}
+
+#[test]
+fn whoever_cannot_act_as_others_cannot_offer_accounts_of_the_machine() {
+    let site = Site::new();
+    site.write("ferry.toml", file("tokio", "", ""));
+    let mut command = ferry_without("-setuid");
+    command.arg("--config").arg(site.path("ferry.toml")).args(["-i", "127.0.0.1", "-p", "0"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("ferry: system_users: super user privileges are required"), "{error}");
+}
