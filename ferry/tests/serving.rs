@@ -382,7 +382,11 @@ fn log_files_are_written_and_follow_a_rename() {
         assert_eq!(lines[0].as_bytes()[24], b' ', "{moved}");
         assert!(!site.read("xferlog").is_empty());
         let commands = site.read("commands.log");
-        assert!(commands.contains(" - PASS ******\n") && commands.contains(" alice STOR two words\n"), "{commands}");
+        assert!(commands.contains(" - <== PASS ******\n"), "{commands}");
+        assert!(commands.contains(" alice <== STOR two words\n"), "{commands}");
+        assert!(commands.contains(" alice ==> 226 Transfer complete.\n"), "{commands}");
+        assert!(commands.contains(" - ==> 331 "), "{commands}");
+        assert!(commands.contains("Z 127.0.0.1:"), "{commands}");
     }
 }
 
@@ -403,9 +407,19 @@ fn debug_shows_commands_and_replies_and_no_password() {
 #[test]
 fn json_lines_are_json() {
     let site = Site::new();
-    let mut server = site.serve_file(&site_file("x", "el", "[log]\nformat = 'json'\nlevel = 'debug'\n"), &[]);
+    let mut server = site.serve_file(
+        &site_file("x", "el", "[log]\nformat = 'json'\nlevel = 'debug'\ncommand_log = 'commands.log'\n"),
+        &[],
+    );
     server.login("alice", "x").command("SIZE \"quoted\\ \x01");
     let log = server.stop();
+    let commands = site.read("commands.log");
+    for line in commands.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["session"].is_u64() && line["peer"].is_string(), "{line}");
+        assert!(line["command"].is_string() != line["reply"].is_string(), "{line}");
+    }
+    assert!(commands.contains(r#""command":"PASS ******""#) && commands.contains(r#""user":"alice""#), "{commands}");
     assert!(log.iter().all(|line| line.starts_with('{') && line.ends_with('}')), "{log:#?}");
     assert!(log.iter().any(|line| line.contains("\"level\":\"DEBUG\"") && line.contains("quoted")), "{log:#?}");
 }

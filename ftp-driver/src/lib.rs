@@ -7,6 +7,16 @@
 //! Nothing here spawns, and nothing is locked while something is awaited. What a session does at one time (reading
 //! commands, writing replies, moving a file, waiting) is polled by one task, so that ABOR is answered while a transfer
 //! stalls: it drops the transfer's future.
+//!
+//! # Logs
+//! The driver logs by [`tracing`]: what happens under the target `ftp_driver::log`, commands (with
+//! [`Config::report_commands`](ftp_proto::Config::report_commands)) under `ftp_driver::commands` and replies under
+//! `ftp_driver::replies`, at the level `DEBUG`. By these targets a subscriber sends them to different places. The span
+//! `session` around them has the number of the session, its peer and its user. Passwords are masked, and nothing that a
+//! client sends can break a line. Who wants the same without `tracing` implements [`Observer`].
+//!
+//! # Hooks
+//! Whoever wants to act on what happens implements [`Hooks`].
 
 #![forbid(unsafe_code)]
 

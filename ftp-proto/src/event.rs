@@ -8,6 +8,7 @@ use ftp_types::{Escaped, UserName, VirtualPath};
 
 use crate::action::{ActionId, Change, LoginError, Representation, TransferError};
 use crate::parse::{self, Command};
+use crate::text::split_word;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,19 +120,59 @@ impl CommandLine {
     pub fn new(line: &[u8]) -> Self {
         Self { line: masked(line).unwrap_or_else(|| line.to_vec()) }
     }
+
+    /// A line of which nothing is shown.
+    pub(crate) fn hidden() -> Self {
+        Self { line: b"******".to_vec() }
+    }
 }
 
-/// What to show in place of a line that has, or may have, a secret in it: PASS and ACCT, and what is no command but
-/// looks like a misspelt PASS.
+/// What to show in place of a line that has, or may have, a secret in it: PASS, ACCT and ADAT; a password sent along
+/// with USER or SITE; and what is no command but looks like a misspelt PASS.
 fn masked(line: &[u8]) -> Option<Vec<u8>> {
-    let (verb, _) = parse::words(line);
+    let (verb, argument) = parse::words(line);
     match Command::parse(line).map(|command| command.info().name) {
-        Some(name @ ("PASS" | "ACCT")) => Some([name.as_bytes(), b" ******"].concat()),
+        Some(name @ ("PASS" | "ACCT" | "ADAT")) => Some(starred(name.as_bytes())),
+        Some("USER") => {
+            let place = argument.windows(6).position(|part| is_pass(part.trim_ascii()))?;
+            Some([b"USER ", &argument[..place], &starred(b" PASS")].concat())
+        }
+        Some("SITE") => {
+            let (service, _) = split_word(argument);
+            let changes_password = mentions_pass(service) || service.eq_ignore_ascii_case(b"PSWD");
+            changes_password.then(|| starred(&[b"SITE ", service].concat()))
+        }
         Some(_) => None,
-        None => line.windows(4).any(|word| word.eq_ignore_ascii_case(b"PASS")).then(|| {
-            let shown = verb.windows(4).position(|word| word.eq_ignore_ascii_case(b"PASS")).unwrap_or(0);
-            [&verb[..shown], b"PASS ******"].concat()
-        }),
+        None if mentions_pass(line) => {
+            let shown = verb.windows(4).position(is_pass).unwrap_or(0);
+            Some([&verb[..shown], &starred(b"PASS")].concat())
+        }
+        None => is_slip(verb, b"PASS").then(|| starred(verb)),
+    }
+}
+
+fn starred(shown: &[u8]) -> Vec<u8> {
+    [shown, b" ******"].concat()
+}
+
+fn is_pass(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"PASS")
+}
+
+fn mentions_pass(text: &[u8]) -> bool {
+    text.windows(4).any(is_pass)
+}
+
+/// Whether one slip of the finger makes this of the word: a letter more, less or wrong, or two in the wrong order.
+fn is_slip(typed: &[u8], word: &[u8]) -> bool {
+    let same = |(one, other): &(&u8, &u8)| one.eq_ignore_ascii_case(other);
+    let front = typed.iter().zip(word).take_while(same).count();
+    let (typed, word) = (&typed[front..], &word[front..]);
+    let back = typed.iter().rev().zip(word.iter().rev()).take_while(same).count();
+    match (&typed[..typed.len() - back], &word[..word.len() - back]) {
+        (typed, word) if typed.len() <= 1 && word.len() <= 1 => true,
+        ([a, b], [c, d]) => a.eq_ignore_ascii_case(d) && b.eq_ignore_ascii_case(c),
+        _ => false,
     }
 }
 
@@ -198,13 +239,44 @@ mod tests {
 
     #[test]
     fn passwords_are_masked_whatever_the_spelling() {
-        for line in
-            ["PASS secret", "pass secret", "  PaSs  secret", "PASS", "\0PASS secret", "PASSsecret", "x PASS secret"]
-        {
-            let shown = CommandLine::new(line.as_bytes()).to_string();
-            assert!(!shown.contains("secret") && shown.contains("PASS ******"), "{line}: {shown}");
+        for (line, shown) in [
+            ("PASS secret", "PASS ******"),
+            ("pass secret", "PASS ******"),
+            ("  PaSs  secret", "PASS ******"),
+            ("PASS", "PASS ******"),
+            ("\0PASS secret", "PASS ******"),
+            ("PASSsecret", "PASS ******"),
+            ("x PASS secret", "PASS ******"),
+            ("PAS secret", "PAS ******"),
+            ("PSAS secret", "PSAS ******"),
+            ("psss secret", "psss ******"),
+            ("PPASS secret", "PPASS ******"),
+            ("ACCT secret", "ACCT ******"),
+            ("ADAT c2VjcmV0", "ADAT ******"),
+            ("USER alice pass secret", "USER alice PASS ******"),
+            ("USER alice\tPASS\tsecret", "USER alice PASS ******"),
+            ("SITE PSWD secret new-secret", "SITE PSWD ******"),
+            ("site passwd secret", "SITE passwd ******"),
+        ] {
+            let is = CommandLine::new(line.as_bytes()).to_string();
+            assert!(!is.contains("secret") && is.ends_with(shown), "{line}: {is}");
         }
-        assert_eq!(CommandLine::new(b"RETR password.txt").to_string(), "RETR password.txt");
+    }
+
+    #[test]
+    fn what_is_no_password_is_shown() {
+        for line in [
+            "RETR password.txt",
+            "SITE CHMOD 600 passwords",
+            "USER bypass",
+            "USER pass",
+            "PASV",
+            "PASV x",
+            "AUTH TLS",
+            "LPSV 1",
+        ] {
+            assert_eq!(CommandLine::new(line.as_bytes()).to_string(), line);
+        }
     }
 
     #[test]

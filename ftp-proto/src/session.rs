@@ -106,6 +106,8 @@ pub struct Session {
     /// Actions that were told to stop and have not been completed.
     cancelled: Vec<ActionId>,
     pub(crate) security: Security,
+    /// Whether a line that is no command may be a password.
+    password_ahead: bool,
     /// Whether the driver holds bytes that were offered and not taken.
     untaken: bool,
     greeted: bool,
@@ -201,6 +203,7 @@ impl Session {
             held: None,
             cancelled: Vec::new(),
             security: Security::default(),
+            password_ahead: false,
             untaken: false,
             greeted: false,
             phase: Phase::Serving,
@@ -551,7 +554,7 @@ impl Session {
     fn run(&mut self, line: &[u8]) {
         self.timers.stop(Timer::Idle);
         if self.config.report_commands {
-            self.notify(Event::Command(CommandLine::new(line)));
+            self.report_command(line);
         }
         let Some(command) = Command::parse(line) else {
             self.marker = None;
@@ -566,6 +569,15 @@ impl Session {
             Some(refusal) => self.reply(refusal),
             None => (command.row.run)(self, Input { argument: command.argument(), marker }),
         }
+    }
+
+    /// Tells the log of a command. Behind USER or PASS, what is no command may be a password, or the rest of one that had
+    /// the end of a line in it.
+    fn report_command(&mut self, line: &[u8]) {
+        let name = Command::parse(line).map(|command| command.info().name);
+        self.password_ahead = name.map_or(self.password_ahead, |name| matches!(name, "USER" | "PASS"));
+        let hidden = name.is_none() && self.password_ahead;
+        self.notify(Event::Command(if hidden { CommandLine::hidden() } else { CommandLine::new(line) }));
     }
 
     fn unknown(&mut self, line: &[u8]) {

@@ -148,7 +148,7 @@ pub struct Data {
 /// `[log]`: what is written where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    /// How lines of the log look.
+    /// How lines of the log and of the command log look.
     pub format: LogFormat,
     /// How much goes there.
     pub level: LogLevel,
@@ -156,7 +156,7 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// File for one line per transfer, as wu-ftpd wrote them.
     pub transfer_log: Option<PathBuf>,
-    /// File for one line per command.
+    /// File for one line per command and reply.
     pub command_log: Option<PathBuf>,
 }
 

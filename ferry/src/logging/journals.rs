@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ftp_driver::{Observer, SessionInfo};
-use ftp_proto::Event;
+use ftp_proto::{Event, Reply};
 use ftp_types::UnixTime;
 
-use super::{Sink, commands, transfers};
-use crate::config;
+use super::commands::{Line, Said};
+use super::{Sink, transfers};
+use crate::config::{self, LogFormat};
 use crate::zone::LocalZone;
 
 /// The log files that the configuration asks for. Clones write to the same files.
@@ -19,6 +20,8 @@ use crate::zone::LocalZone;
 pub struct Journals {
     transfers: Option<Journal>,
     commands: Option<Journal>,
+    /// Of the command log; `xferlog` has its own. It stays as it was at the start.
+    format: LogFormat,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ impl Journals {
     /// # Errors
     /// The first that cannot be opened.
     pub fn open(log: &config::Log) -> Result<Self, JournalError> {
-        Self::default().reopen(log)
+        Self { format: log.format, ..Self::default() }.reopen(log)
     }
 
     /// Opens the files that are new, and anew those that these journals have already: they may have been moved away.
@@ -59,7 +62,7 @@ impl Journals {
     pub fn reopen(&self, log: &config::Log) -> Result<Self, JournalError> {
         let transfers = Journal::reopen(self.transfers.as_ref(), "transfer_log", log.transfer_log.as_deref())?;
         let commands = Journal::reopen(self.commands.as_ref(), "command_log", log.command_log.as_deref())?;
-        Ok(Self { transfers, commands })
+        Ok(Self { transfers, commands, format: self.format })
     }
 
     /// Whether the driver has to tell about commands.
@@ -99,17 +102,28 @@ struct JournalObserver {
 
 impl Observer for JournalObserver {
     fn event(&self, session: &SessionInfo, event: &Event) {
-        let peer = session.addresses.peer;
         match (event, &self.journals) {
             (Event::Transferred(report), Journals { transfers: Some(journal), .. }) => {
-                journal.sink.write_line(transfers::line(report, peer.ip(), now(), &self.zone).into_bytes());
+                journal
+                    .sink
+                    .write_line(transfers::line(report, session.addresses.peer.ip(), now(), &self.zone).into_bytes());
             }
-            (Event::Command(command), Journals { commands: Some(journal), .. }) => {
-                let line = commands::line(now(), peer, session.id, session.user.as_ref(), command);
-                journal.sink.write_line(line.into_bytes());
-            }
+            (Event::Command(command), _) => self.write_said(session, Said::Client(command)),
             _ => {}
         }
+    }
+
+    fn reply(&self, session: &SessionInfo, reply: &Reply) {
+        self.write_said(session, Said::Server(reply));
+    }
+}
+
+impl JournalObserver {
+    fn write_said(&self, session: &SessionInfo, said: Said<'_>) {
+        let Journals { commands: Some(journal), format, .. } = &self.journals else { return };
+        let SessionInfo { id, addresses, user, .. } = session;
+        let line = Line { time: now(), session: *id, peer: addresses.peer, user: user.as_ref(), said };
+        journal.sink.write_line(line.format(*format).into_bytes());
     }
 }
 

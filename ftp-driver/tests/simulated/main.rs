@@ -4,6 +4,7 @@ mod breaking;
 mod dismissal;
 mod hooks;
 mod link;
+mod logs;
 mod passive;
 mod proxied;
 mod speed;
