@@ -29,6 +29,10 @@ deny:
 purity:
     ci/purity.sh
 
+# The server with the cryptography of ring.
+ring:
+    ci/ring.sh
+
 # Real clients on both runtimes; `just interop curl` for one of them.
 interop *FILTER:
     ci/interop.sh {{FILTER}}

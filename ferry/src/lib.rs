@@ -3,6 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
+compile_error!("TLS needs its cryptography from somewhere: enable the feature tls-aws-lc (the default) or tls-ring");
+
 pub mod cli;
 pub mod commands;
 pub mod config;
