@@ -104,3 +104,13 @@ impl Stopping {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_an_idle_session_is_small() {
+        assert!(size_of::<Presence>() <= 192, "{}", size_of::<Presence>());
+    }
+}
