@@ -231,3 +231,15 @@ fn a_login_timeout_of_nothing_waits_for_the_end_of_a_transfer_as_any_other() {
     assert_eq!(driver.codes(), [421]);
     assert_eq!(driver.ledger.closed(), Some(CloseReason::LoginTimeout));
 }
+
+#[test]
+fn the_time_that_speed_limits_take_is_no_stall() {
+    let mut driver = in_state(State::MovingDown);
+    for _ in 0..3 {
+        driver.pause(Duration::from_secs(1000));
+        driver.wait(Duration::from_secs(1299));
+        assert!(driver.codes().is_empty());
+    }
+    driver.wait(Duration::from_secs(1));
+    assert_eq!(driver.codes(), [421]);
+}

@@ -25,6 +25,10 @@ enum Operation {
     Drop(u8),
     Finish(u8),
     Progress(u64),
+    /// Speed limits hold the transfer back for so many seconds.
+    Pause(u16),
+    /// The listener that was asked for is not there at once.
+    PortWait,
     Wait(u16),
     /// The moment goes back, and nothing is due.
     Spurious,
@@ -145,6 +149,8 @@ fn operate(driver: &mut Driver, count: &mut Count, operation: &Operation) {
         Operation::Drop(index) => answer(driver, *index, Driver::drop_work),
         Operation::Finish(index) => answer(driver, *index, Driver::finish),
         Operation::Progress(bytes) => driver.progress(*bytes),
+        Operation::Pause(seconds) => driver.pause(Duration::from_secs((*seconds).into())),
+        Operation::PortWait => driver.port_is_waited_for(),
         Operation::Wait(seconds) => driver.wait(Duration::from_secs((*seconds).into())),
         Operation::Spurious => {
             driver.session.handle_timeout(ftp_proto::Instant::default());

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ftp_proto::{
-    Action, Config, DataError, Instant, ListenError, LoginError, Request, Secured, Session, Shutdown, Ticket, TlsError,
-    TransferError, Transferred,
+    Action, ActionId, Config, DataError, Instant, ListenError, LoginError, Request, Secured, Session, Shutdown, Ticket,
+    TlsError, TransferError, Transferred,
 };
 use ftp_types::FsError;
 
@@ -127,14 +127,25 @@ impl Driver {
 
     /// Tells progress of the transfer that runs, if one does: how many bytes it has moved in all.
     pub fn progress(&mut self, bytes: u64) {
-        let id = self.ledger.outstanding().find_map(|action| match action {
-            Action::Transfer(ticket) => Some(ticket.id()),
-            _ => None,
-        });
-        if let Some(id) = id {
+        if let Some(id) = self.transfer() {
             self.session.handle_progress(id, bytes, self.now);
             self.drain();
         }
+    }
+
+    /// Tells that speed limits hold the transfer that runs back, if one does.
+    pub fn pause(&mut self, time: Duration) {
+        if let Some(id) = self.transfer() {
+            self.session.handle_pause(id, self.now + time, self.now);
+            self.drain();
+        }
+    }
+
+    fn transfer(&self) -> Option<ActionId> {
+        self.ledger.outstanding().find_map(|action| match action {
+            Action::Transfer(ticket) => Some(ticket.id()),
+            _ => None,
+        })
     }
 
     /// Answers an action.

@@ -36,12 +36,9 @@ fn active_connections_come_from_the_address_of_the_control_connection(start: Sta
             let listener = TcpListener::bind((Ipv4Addr::from(HERE), 0)).unwrap();
             client.command(&port_command(listener.local_addr().unwrap()), 200);
             client.begin("RETR file");
-            let (mut data, from) = listener.accept().unwrap();
+            let (data, from) = listener.accept().unwrap();
             assert_eq!(from.ip(), IpAddr::from(SERVER));
-            let mut content = String::new();
-            data.read_to_string(&mut content).unwrap();
-            client.expect(226);
-            assert_eq!(content, "content");
+            expect_content(&mut client, data);
         }
     }
 }
@@ -64,18 +61,11 @@ fn other_hosts_have_no_part_in_data_unless_that_is_permitted(start: Start) {
     for command in [&active, &extended] {
         client.command(command, 200);
         client.begin("RETR file");
-        let mut content = String::new();
-        elsewhere.accept().unwrap().0.read_to_string(&mut content).unwrap();
-        client.expect(226);
-        assert_eq!(content, "content");
+        expect_content(&mut client, elsewhere.accept().unwrap().0);
     }
-    let mut data = connect_from(STRANGER, client.passive_address());
+    let data = connect_from(STRANGER, client.passive_address());
     client.begin("RETR file");
-    let mut content = String::new();
-    data.read_to_string(&mut content).unwrap();
-    drop(data);
-    client.expect(226);
-    assert_eq!(content, "content");
+    expect_content(&mut client, data);
 }
 
 fn privileged_ports_are_refused_unless_that_is_permitted(start: Start) {
@@ -97,13 +87,9 @@ fn an_ipv4_client_of_an_ipv6_listener_is_one_of_ipv4(start: Start) {
     client.upload("STOR file", b"content");
     let reply = client.command("PASV", 227);
     assert!(reply.contains("(127,0,0,2,"), "{reply}");
-    let mut data = TcpStream::connect(passive(&reply)).unwrap();
+    let data = TcpStream::connect(passive(&reply)).unwrap();
     client.begin("RETR file");
-    let mut content = String::new();
-    data.read_to_string(&mut content).unwrap();
-    drop(data);
-    client.expect(226);
-    assert_eq!(content, "content");
+    expect_content(&mut client, data);
     client.command("EPSV 2", 522);
     client.command("EPRT |2|::1|5000|", 522);
     client.command("PORT 127,0,0,3,20,20", 501);
@@ -117,13 +103,9 @@ fn strangers_at_a_listener_of_both_families_get_nothing(start: Start) {
     client.upload("STOR file", b"content");
     let at = passive(&client.command("PASV", 227));
     let mut strangers: Vec<TcpStream> = (0..3).map(|_| connect_from(STRANGER, at)).collect();
-    let mut data = connect_from(HERE, at);
+    let data = connect_from(HERE, at);
     client.begin("RETR file");
-    let mut content = String::new();
-    data.read_to_string(&mut content).unwrap();
-    drop(data);
-    client.expect(226);
-    assert_eq!(content, "content");
+    expect_content(&mut client, data);
     for stranger in &mut strangers {
         let mut nothing = Vec::new();
         let _ = stranger.write_all(b"not from here");
@@ -180,6 +162,15 @@ impl Server {
     fn dual_stack(&self) -> Option<SocketAddr> {
         self.at(std::net::Ipv6Addr::UNSPECIFIED.into())
     }
+}
+
+/// Takes the file from its beginning to its end.
+fn expect_content(client: &mut Client, mut data: TcpStream) {
+    let mut content = String::new();
+    data.read_to_string(&mut content).unwrap();
+    drop(data);
+    client.expect(226);
+    assert_eq!(content, "content");
 }
 
 fn logged_in(from: [u8; 4], to: SocketAddr) -> Client {
