@@ -18,6 +18,7 @@ ncftpget ncftp
 ncftpls ncftp
 tnftp tnftp
 inetutils-ftp inetutils-ftp
+haproxy haproxy
 wget wget
 python3 python3
 c++ g++

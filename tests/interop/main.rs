@@ -20,6 +20,7 @@ mod classic;
 mod curl;
 mod examples;
 mod ftplib;
+mod haproxy;
 mod lftp;
 mod ncftp;
 mod process;

@@ -75,6 +75,17 @@ impl Site {
         Self::on_tls(runtime, "", "listen = []\nlisten_implicit_tls = ['127.0.0.1:0']")
     }
 
+    /// Serves the named user on 127.0.0.3, behind a proxy at 127.0.0.1, with one passive port.
+    pub(crate) fn start_behind_proxy(runtime: Runtime, passive_port: u16) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let config = folder.path().join("ferry.toml");
+        let text = format!("[server]\nproxy_protocol = ['127.0.0.1']\n[data]\npassive_ports = '{passive_port}'\n");
+        fs::write(&config, text).expect("a configuration");
+        let config = config.display().to_string();
+        let arguments = ["-w", "-u", USER, "-P", PASSWORD, "-D", "--config", &config];
+        Self::in_folder(folder, runtime, Ipv4Addr::new(127, 0, 0, 3).into(), &arguments)
+    }
+
     /// The authority that has signed the server's certificate, in PEM.
     pub(crate) fn authority(&self) -> String {
         self.folder.path().join("ca.pem").display().to_string()
