@@ -8,6 +8,7 @@ mod logs;
 mod passive;
 mod proxied;
 mod speed;
+mod timers;
 mod world;
 
 use std::net::SocketAddr;

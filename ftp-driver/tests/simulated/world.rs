@@ -17,6 +17,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 /// What a pipe holds before its writer has to wait.
 const PIPE: usize = 64 * 1024;
 
+/// Connections to this port are neither made nor refused.
+pub(crate) const BLACK_HOLE: u16 = 9999;
+
 /// The simulated world, which is the runtime at the same time.
 #[derive(Clone, Default)]
 pub(crate) struct World(Arc<Mutex<State>>);
@@ -173,7 +176,12 @@ impl Runtime for World {
         remote: SocketAddr,
     ) -> impl Future<Output = io::Result<SimStream>> + Send + 'static {
         let connected = self.connect_to(remote, SocketAddr::new(local, 20));
-        async move { connected }
+        async move {
+            if remote.port() == BLACK_HOLE {
+                std::future::pending::<()>().await;
+            }
+            connected
+        }
     }
 }
 
