@@ -2,9 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -47,6 +48,7 @@ examples! {
     throttled,
     ftps,
     callbacks,
+    anti_flood,
 }
 
 /// What each is to show.
@@ -138,6 +140,20 @@ mod tries {
         assert!(fs::read(example.folder.path().join("slow.up")).unwrap() == content);
     }
 
+    pub(super) fn anti_flood(name: &str) {
+        let example = Example::start(name);
+        example.reads_only("");
+        let mut client = TcpStream::connect(&example.address).unwrap();
+        client.write_all(&b"NOOP\r\n".repeat(1_000)).unwrap();
+        let said = read_until_closed(&client);
+        assert!(said.lines().last().is_some_and(|line| line.starts_with("421")), "{said}");
+        assert!((200..=300).contains(&said.matches("\n200").count()), "{said}");
+        // Nor does it get in again.
+        let client = TcpStream::connect(&example.address).unwrap();
+        assert!(read_until_closed(&client).contains("421"));
+        example.refuses("");
+    }
+
     pub(super) fn ftps(name: &str) {
         let folder = TempDir::new().unwrap();
         certify(folder.path());
@@ -211,6 +227,16 @@ impl Raw {
         self.command("ABOR", "426");
         self.expect("226");
     }
+}
+
+/// What the server says until it closes the connection, or resets it since it has not read all.
+fn read_until_closed(mut client: &TcpStream) -> String {
+    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = client.read(&mut piece) {
+        said.extend_from_slice(&piece[..count]);
+    }
+    String::from_utf8(said).unwrap()
 }
 
 /// A running example, in a directory with a file.
