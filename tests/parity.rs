@@ -155,9 +155,10 @@ impl Files {
     }
 }
 
-/// The contents of the macro calls `name! { .. }` that stand at the beginning of a line.
+/// What stands in the calls of the macros that make tests of functions.
 fn lists(text: &str) -> impl Iterator<Item = &str> {
-    text.split("\n}").filter_map(|part| part.rsplit_once("! {\n")).map(|(_, list)| list)
+    let calls = ["\non_both!", "\non_both_runtimes!", "\nexamples!"];
+    calls.into_iter().flat_map(|call| text.split(call).skip(1)).filter_map(|rest| rest.split([')', '}']).next())
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

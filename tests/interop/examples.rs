@@ -49,6 +49,7 @@ examples! {
     ftps,
     callbacks,
     anti_flood,
+    unix_users,
 }
 
 /// What each is to show.
@@ -154,6 +155,23 @@ mod tries {
         example.refuses("");
     }
 
+    /// As root alone: accounts are made for it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn unix_users(name: &str) {
+        let (alice, bob) = (MachineAccount::new("ferry-ex-a"), MachineAccount::new("ferry-ex-b"));
+        let example = Example::start(name);
+        example.stores(alice.login());
+        let stored = format!("/home/{}/stored.bin", alice.name);
+        assert_eq!(succeed(Command::new("stat").args(["-c", "%U", &stored]), "").trim(), alice.name);
+        // The real tree, as far as each may go.
+        let absolute = format!("%2f{}", &stored[1..]);
+        assert!(example.fetch(alice.login(), &absolute) == noise(3, 100_000));
+        let fetched = run(&mut example.command(&["-o", "stolen", &example.url(bob.login(), &absolute)]), "");
+        assert!(!fetched.status.success());
+        example.refuses("root:12345");
+        example.refuses(&format!("{}:wrong", alice.name));
+    }
+
     pub(super) fn ftps(name: &str) {
         let folder = TempDir::new().unwrap();
         certify(folder.path());
@@ -226,6 +244,34 @@ impl Raw {
         data.write_all(b"begun").unwrap();
         self.command("ABOR", "426");
         self.expect("226");
+    }
+}
+
+/// An account of this machine with a closed home, gone after the test.
+struct MachineAccount {
+    name: &'static str,
+    login: String,
+}
+
+impl MachineAccount {
+    fn new(name: &'static str) -> Self {
+        // One of a run that was killed.
+        let _ = run(Command::new("userdel").args(["--remove", "--force", name]), "");
+        succeed(Command::new("useradd").args(["--create-home", "--key", "HOME_MODE=0700", "-s", "/bin/sh", name]), "");
+        let account = Self { name, login: format!("{name}:12345") };
+        succeed(&mut Command::new("chpasswd"), &format!("{}\n", account.login));
+        account
+    }
+
+    /// What curl logs in with.
+    fn login(&self) -> &str {
+        &self.login
+    }
+}
+
+impl Drop for MachineAccount {
+    fn drop(&mut self) {
+        let _ = run(Command::new("userdel").args(["--remove", "--force", self.name]), "");
     }
 }
 
@@ -309,8 +355,8 @@ impl Example {
     }
 
     fn fetch(&self, user: &str, file: &str) -> Vec<u8> {
-        let copy = format!("copy of {file}");
-        self.curl(&["-o", &copy, &self.url(user, file)]);
+        let copy = "the copy";
+        self.curl(&["-o", copy, &self.url(user, file)]);
         fs::read(self.folder.path().join(copy)).unwrap()
     }
 
