@@ -41,9 +41,11 @@ enum Happens {
     Timeout,
     Graceful,
     Now,
+    Dismissed,
+    DismissedNow,
 }
 
-use Happens::{Abor, Eof, Graceful, NewPasv, Now, Quit, Timeout, User};
+use Happens::{Abor, Dismissed, DismissedNow, Eof, Graceful, NewPasv, Now, Quit, Timeout, User};
 
 const COLUMNS: [Happens; 8] = [Abor, Quit, NewPasv, User, Eof, Timeout, Graceful, Now];
 
@@ -132,6 +134,8 @@ fn happen(driver: &mut Driver, happens: Happens) {
         }
         Graceful => driver.shutdown(Shutdown::Graceful),
         Now => driver.shutdown(Shutdown::Now),
+        Dismissed => driver.dismiss(Shutdown::Graceful),
+        DismissedNow => driver.dismiss(Shutdown::Now),
     }
 }
 
@@ -174,6 +178,19 @@ fn every_state_against_everything_that_can_end_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_end_of_one_session_is_as_that_of_all() {
+    for (state, _) in TABLE {
+        for (alone, with_all) in [(Dismissed, Graceful), (DismissedNow, Now)] {
+            assert_eq!(cell(*state, alone), cell(*state, with_all), "{state:?}");
+            let mut driver = in_state(*state);
+            happen(&mut driver, alone);
+            driver.finish_all();
+            assert_eq!(driver.ledger.closed(), Some(CloseReason::Dismissed), "{state:?}");
+        }
+    }
 }
 
 #[test]
