@@ -181,7 +181,7 @@ proptest! {
         for (bytes, seconds, put_back) in asks {
             let now = Instant::from_epoch(Duration::new(seconds, 999_999_999));
             let _ = bucket.reserve(bytes, now);
-            prop_assert!(bucket.quantum() > 0);
+            prop_assert!(bucket.piece(now) >= bucket.quantum() && bucket.quantum() > 0);
             if put_back {
                 bucket.put_back(bytes);
             }

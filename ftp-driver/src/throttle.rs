@@ -175,10 +175,16 @@ impl Throttle {
         self.0.iter().any(|limit| limit.bucket().is_some())
     }
 
-    /// How many of so many bytes to move at a time.
-    pub(crate) fn piece(&self, want: usize) -> usize {
+    /// How many of so many bytes to ask for, if it is not known when they come.
+    pub(crate) fn quantum(&self, want: usize) -> usize {
         let quantum = |limit: &Limit| limit.bucket().as_ref().map(TokenBucket::quantum);
         self.0.iter().filter_map(quantum).fold(want, usize::min)
+    }
+
+    /// How many of so many bytes to move at this moment.
+    pub(crate) fn piece(&self, want: usize, now: Instant) -> usize {
+        let piece = |limit: &Limit| limit.bucket().as_mut().map(|bucket| bucket.piece(now));
+        self.0.iter().filter_map(piece).fold(want, usize::min)
     }
 
     /// Waits until some of so many bytes may move.
@@ -186,7 +192,7 @@ impl Throttle {
     /// # Cancellation
     /// The turn goes to others.
     pub(crate) async fn turn<R: Runtime>(&self, runtime: &R, meter: &Meter, want: usize) -> Turn<'_> {
-        let bytes = self.piece(want);
+        let bytes = self.piece(want, runtime.now());
         let turn = Turn { throttle: self, bytes };
         self.wait(runtime, meter, bytes).await;
         turn
@@ -305,7 +311,7 @@ mod tests {
         let limits = [100, 1000].map(|rate| Limit::new(NonZeroU64::new(rate), BURST));
         let throttle = Throttle(limits.to_vec());
         assert!(throttle.is_limited());
-        assert_eq!(throttle.piece(1 << 20), 10);
+        assert_eq!(throttle.quantum(1 << 20), 10);
         for limit in &limits {
             let _ = limit.bucket().as_mut().unwrap().reserve(10, at(0));
         }

@@ -102,9 +102,10 @@ impl<R: Runtime> Wire<R> {
     ///
     /// What may not go on yet is held here: a client that sends nothing keeps no turn that others could use.
     pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), TransferError> {
-        let piece = self.throttle.piece(buffer.len());
-        let mut filled = self.receive_some(&mut buffer[..piece]).await?;
+        let quantum = self.throttle.quantum(buffer.len());
+        let mut filled = self.receive_some(&mut buffer[..quantum]).await?;
         let mut ended = filled == 0;
+        let piece = self.throttle.piece(buffer.len(), self.runtime.now());
         while filled < piece && !ended {
             match self.receive_ready(&mut buffer[filled..piece]).await? {
                 None => break,

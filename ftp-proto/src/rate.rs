@@ -46,8 +46,17 @@ impl TokenBucket {
         self.tokens = self.tokens.min(self.capacity());
     }
 
-    /// How many bytes to reserve at a time: so few that transfers which share the bucket move on by turns, and so many
-    /// that they are worth a packet where the rate allows it.
+    /// How many bytes to reserve at this moment: all that is saved up, so that who was late catches up at once, and at
+    /// least one [`quantum`](Self::quantum).
+    #[must_use]
+    pub fn piece(&mut self, now: Instant) -> usize {
+        self.refill(now);
+        let saved = usize::try_from((self.tokens / NANOS).max(0)).unwrap_or(usize::MAX);
+        saved.max(self.quantum())
+    }
+
+    /// How many bytes make a turn: so few that transfers which share the bucket move on by turns, and so many that they
+    /// are worth a packet where the rate allows it.
     #[must_use]
     pub fn quantum(&self) -> usize {
         let rate = self.rate.get();
@@ -139,6 +148,17 @@ mod tests {
         let mut bucket = bucket(100);
         assert_eq!(bucket.reserve(10, at(60.0)), at(60.0));
         assert_eq!(bucket.reserve(10, at(60.0)), at(60.1));
+    }
+
+    #[test]
+    fn what_is_saved_up_goes_in_one_piece() {
+        let mut bucket = bucket(1000);
+        assert_eq!((bucket.quantum(), bucket.piece(at(0.0))), (100, 100));
+        let mut bucket = TokenBucket::new(rate(1000), Duration::from_secs(1), at(0.0));
+        assert_eq!(bucket.piece(at(0.0)), 1000);
+        assert_eq!(bucket.reserve(1500, at(0.0)), at(0.5));
+        assert_eq!(bucket.piece(at(0.3)), 100);
+        assert_eq!(bucket.piece(at(0.9)), 400);
     }
 
     #[test]
