@@ -12,6 +12,7 @@ CARGO_FUZZ=0.13.2
 programs() {
     cat <<'LIST'
 curl curl
+openssl openssl
 lftp lftp
 ncftpput ncftp
 ncftpget ncftp

@@ -371,3 +371,18 @@ fn an_expired_certificate_is_served_and_warned_of() {
     hang_up(&server);
     server.wait_for("the certificate has expired: Sep  9 00:00:00 2001");
 }
+
+#[test]
+fn versions_that_are_not_wanted_are_not_spoken() {
+    for runtime in RUNTIMES {
+        for (keys, wanted, other) in [("versions = ['1.2']", &TLS12, &TLS13), ("versions = ['1.3']", &TLS13, &TLS12)] {
+            let site = site(&Identity::new());
+            let server = serve(&site, runtime, keys);
+            alice(&server, &Options { version: Some(wanted), ..Options::default() }).store("STOR file", b"content");
+            let mut clear = server.client();
+            assert!(clear.command("AUTH TLS").starts_with("234"));
+            let options = Options { version: Some(other), ..Options::default() };
+            assert!(TlsClient::over(clear.into_stream(), &options).is_err());
+        }
+    }
+}

@@ -4,7 +4,7 @@ mod common;
 
 use common::Site;
 use common::tls::Identity;
-use ferry::config::{Certificate, ClientCertificates, Config, Credential, Tls};
+use ferry::config::{Certificate, ClientCertificates, Config, Credential, Tls, TlsVersion};
 
 fn load(site: &Site, text: &str) -> Result<Config, String> {
     site.write("ferry.toml", text);
@@ -29,7 +29,7 @@ fn every_key() {
     site.write("key.pem", &identity.key);
     site.write("ca.pem", Identity::client().0);
     let text = "control_required = true\ndata_required = true\nrequire_session_reuse = true\nclient_ca = 'ca.pem'\n\
-         lenient_eof = true\nclient_certificates = 'optional'\n[[tls.certificate]]\ncertfile = 'cert.pem'\n\
+         lenient_eof = true\nversions = ['1.3', '1.2']\nclient_certificates = 'optional'\n[[tls.certificate]]\ncertfile = 'cert.pem'\n\
          keyfile = 'key.pem'\n[[tls.certificate]]\ncertfile = 'both.pem'\n";
     site.write("both.pem", Identity::new().pem());
     let expected = Tls {
@@ -44,6 +44,7 @@ fn every_key() {
         ],
         client_ca: Some(site.path("ca.pem")),
         client_certificates: ClientCertificates::Optional,
+        versions: vec![TlsVersion::V1_3, TlsVersion::V1_2],
         lenient_eof: true,
     };
     assert_eq!(load(&site, &format!("{BOTH}{text}")).unwrap().tls, Some(expected));
@@ -261,4 +262,13 @@ fn a_certificate_whose_time_is_not_now_is_a_warning() {
     ];
     assert_eq!(warnings, expected);
     assert_eq!(ferry::tls::warnings(&load(&site, "[tls]\ncertfile = 'good.pem'\n").unwrap()), [""; 0]);
+}
+
+#[test]
+fn versions_that_there_are_not() {
+    let site = Site::new();
+    let expected = "expected an array of \"1.2\" and \"1.3\", or one of them";
+    is_bad(&site, "[tls]\nversions = []\n", &format!("2:12: tls.versions: {expected}"));
+    is_bad(&site, "[tls]\nversions = '1.2'\n", &format!("2:12: tls.versions: {expected}, found a string"));
+    is_bad(&site, "[tls]\nversions = ['1.2', '1.1']\n", "2:20: tls.versions: expected \"1.2\" or \"1.3\"");
 }

@@ -18,7 +18,10 @@ use crate::runtime::Stream;
 use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Purpose, Sessions, SharedPurpose};
 
 /// How many tickets of TLS 1.3 a client gets at least that has to resume its session. Some use each but once; with a
-/// ticket they get another, except with uploads. Few of them keep more than that.
+/// ticket they get another, except with uploads. Few of them keep more than that, and those that keep but one cannot
+/// transfer anything after an upload. (rustls sends tickets at the end of a handshake alone, so that the control
+/// connection can bring no later ones. With uploads, even curl loses the race: it may close before it has read the
+/// ticket, and the upload is cut.)
 const TICKETS: usize = 8;
 
 /// Certificates, and how strict to be about TLS. A clone is another handle to the same.
@@ -110,7 +113,8 @@ impl TlsServer {
     }
 
     /// Whether data connections must resume the TLS session of their control connection, which nobody else can. They
-    /// need not by default, since not all clients can do it.
+    /// need not by default, since not all clients can do it; in TLS 1.3, those that keep but one ticket and use it once can
+    /// transfer nothing after an upload.
     #[must_use]
     pub fn require_session_reuse(mut self, yes: bool) -> Self {
         self.require_session_reuse = yes;

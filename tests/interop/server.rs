@@ -151,7 +151,7 @@ impl Site {
     }
 }
 
-/// Puts `ca.pem` there, and `cert.pem` with a key and the certificate for it.
+/// Puts `ca.pem` there, and `cert.pem` with a key and the certificate for it; `named.pem` and `wild.pem` for other names.
 pub(crate) fn certify(folder: &Path) {
     let key = || KeyPair::generate().expect("a key");
     // The same name for both would mean that the server's certificate is signed by itself.
@@ -159,12 +159,11 @@ pub(crate) fn certify(folder: &Path) {
     authority.distinguished_name.push(DnType::CommonName, "authority of a test");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, key()).expect("an authority");
-    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
-    let key = key();
-    let certificate = server.signed_by(&key, &authority).expect("a certificate");
-    let both = certificate.pem() + &key.serialize_pem();
-    for (name, text) in [("ca.pem", authority.pem()), ("cert.pem", both)] {
-        fs::write(folder.join(name), text).expect("a file");
+    fs::write(folder.join("ca.pem"), authority.pem()).expect("a file");
+    for (file, name) in [("cert.pem", "127.0.0.1"), ("named.pem", "ftp.example.test"), ("wild.pem", "*.example.test")] {
+        let (server, key) = (CertificateParams::new(vec![name.to_owned()]).expect("a name"), key());
+        let certificate = server.signed_by(&key, &authority).expect("a certificate");
+        fs::write(folder.join(file), certificate.pem() + &key.serialize_pem()).expect("a file");
     }
 }
 

@@ -28,7 +28,7 @@ use self::section::Section;
 pub use self::source::Problems;
 use self::source::Source;
 pub use self::system_users::{Filesystem, SystemUser, SystemUsers};
-pub use self::tls::{Certificate, ClientCertificates, Tls};
+pub use self::tls::{Certificate, ClientCertificates, Tls, TlsVersion};
 use crate::cli::RuntimeName;
 
 /// Everything that can be configured.

@@ -16,7 +16,7 @@ use ftp_types::{Permissions, UserName, VirtualPath};
 use toml::de::DeValue;
 
 use super::section::Value;
-use super::{LogFormat, LogLevel};
+use super::{LogFormat, LogLevel, TlsVersion};
 use crate::cli::RuntimeName;
 use crate::values;
 
@@ -40,6 +40,17 @@ pub(super) fn password_hash(value: &Value<'_>) -> Option<String> {
         Ok(_) => Some(hash.to_owned()),
         Err(error) => value.complain(&error.to_string()),
     }
+}
+
+/// Versions of TLS, at least one.
+pub(super) fn tls_versions(value: &Value<'_>) -> Option<Vec<TlsVersion>> {
+    let expected = "an array of \"1.2\" and \"1.3\", or one of them";
+    let items = value.items(expected)?;
+    if items.is_empty() {
+        return value.complain(&format!("expected {expected}"));
+    }
+    let versions: Vec<_> = items.iter().map(one_of).collect();
+    versions.into_iter().collect()
 }
 
 /// Fingerprints of certificates, at least one.

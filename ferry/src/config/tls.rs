@@ -17,6 +17,8 @@ pub struct Tls {
     pub keyfile: Option<PathBuf>,
     /// `[[tls.certificate]]`: those for clients that ask for a name in them.
     pub certificates: Vec<Certificate>,
+    /// The versions of TLS that are spoken; empty: all that are safe.
+    pub versions: Vec<TlsVersion>,
     /// Whether nobody logs in without TLS.
     pub control_required: bool,
     /// Whether nothing is transferred without TLS.
@@ -40,6 +42,16 @@ pub struct Certificate {
     pub keyfile: Option<PathBuf>,
 }
 
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum TlsVersion {
+    #[value(name = "1.2")]
+    V1_2,
+    #[value(name = "1.3")]
+    V1_3,
+}
+
 /// Whether clients have to show a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -60,6 +72,7 @@ pub(super) fn tls(section: &mut Section<'_>, certificate_is_replaced: bool) -> T
         client_ca: path(&client_ca),
         ..Tls::default()
     };
+    section.set("versions", &mut tls.versions, parse::tls_versions);
     section.set("control_required", &mut tls.control_required, parse::boolean);
     section.set("data_required", &mut tls.data_required, parse::boolean);
     section.set("require_session_reuse", &mut tls.require_session_reuse, parse::boolean);

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use self::files::Pair;
 use self::self_signed::SelfSigned;
-use crate::config::{ClientCertificates, Config, Tls};
+use crate::config::{ClientCertificates, Config, Tls, TlsVersion};
 
 /// One of the files of `[tls]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl Identity {
             Some(path) => verifier(path, tls.client_certificates)?,
             None => Arc::new(NoClientAuth),
         };
-        let server = TlsServer::new(server_config(certificates, verifier)?)
+        let server = TlsServer::new(server_config(&tls.versions, certificates, verifier)?)
             .require_session_reuse(tls.require_session_reuse)
             .lenient_eof(tls.lenient_eof);
         Ok(Some(server))
@@ -216,13 +216,20 @@ impl Identity {
     }
 }
 
-/// TLS 1.2 and 1.3 with the ciphers that rustls holds for safe.
+/// These versions, or TLS 1.2 and 1.3, with the ciphers that rustls holds for safe.
 fn server_config(
+    versions: &[TlsVersion],
     certificates: CertificatesByName,
     verifier: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(TlsServer::crypto_provider());
-    let builder = builder.with_safe_default_protocol_versions()?.with_client_cert_verifier(verifier);
+    let spoken = |version: &TlsVersion| match version {
+        TlsVersion::V1_2 => &rustls::version::TLS12,
+        TlsVersion::V1_3 => &rustls::version::TLS13,
+    };
+    let named: Vec<_> = versions.iter().map(spoken).collect();
+    let versions = if named.is_empty() { rustls::DEFAULT_VERSIONS } else { &named };
+    let builder = builder.with_protocol_versions(versions)?.with_client_cert_verifier(verifier);
     Ok(builder.with_cert_resolver(Arc::new(certificates)))
 }
 
