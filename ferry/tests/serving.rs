@@ -397,9 +397,15 @@ fn debug_shows_commands_and_replies_and_no_password() {
     let mut client = server.client();
     client.command("USER alice");
     client.command("  pAsS  wrong-hunter2");
+    client.command("USER alice");
     client.command("PASS hunter2");
     client.command("NOOP");
-    let log = server.stop().join("\n");
+    client.command("REIN");
+    client.command("SYST");
+    let log = server.stop();
+    let whose = |command: &str| log.iter().find(|line| line.ends_with(command)).expect(command).contains("user=alice");
+    assert!(whose("NOOP") && !whose("SYST"), "{log:#?}");
+    let log = log.join("\n");
     assert!(log.contains("NOOP") && log.contains("331 ") && log.contains("peer=127.0.0.1:"), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
 }

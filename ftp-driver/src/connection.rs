@@ -75,7 +75,8 @@ pub(crate) fn serve_in_place<R: Runtime>(
     let stopping = service.stop.listen();
     async move {
         let stop = service.stop.clone();
-        let mut connection = Connection::new(runtime.clone(), service, stream, route, stopping);
+        // On the heap, so that what hooks keep waiting is small.
+        let mut connection = Box::new(Connection::new(runtime.clone(), service, stream, route, stopping));
         let summary = poll_fn(|cx| connection.poll(cx)).await;
         let (span, mut hooks) = (connection.span.clone(), connection.take_hooks());
         if hooks.is_idle() {

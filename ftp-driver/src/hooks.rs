@@ -31,6 +31,9 @@ use crate::observer::{SessionInfo, Summary};
 /// A session holds at most 256 calls that wait. What happens beyond that is not told, but counted; the count is told by
 /// [`missed`](Self::missed). `disconnected` is always told.
 ///
+/// How long a hook takes is its own affair. One that asks others should give them a time: while it waits, what is left
+/// of its session stays in memory.
+///
 /// # Cancellation
 /// When the connections of a session are closed, its place among the connections is free again; its future goes on
 /// until its hooks are done. A graceful stop waits for them, as for transfers, for as long as the grace. After that,
@@ -161,7 +164,8 @@ pub struct IncompleteTransfer {
     pub transfer: FileTransfer,
     /// Why it is not whole.
     pub reason: Incomplete,
-    /// What the cut has left at the path; of a download always [`Remains::Unchanged`].
+    /// What the cut has left at the path; of a download always [`Remains::Unchanged`]. It is what storage said when the
+    /// file was opened: an upload that was cut in the moment in which it was finished may lie there whole.
     pub remains: Remains,
 }
 
