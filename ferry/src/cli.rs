@@ -63,8 +63,8 @@ pub enum Command {
 /// [`Config::default`](crate::config::Config). The help text states those defaults, and a test compares them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// Address to listen on [default: all, IPv4 and IPv6]
-    #[arg(short, long, value_name = "ADDRESS", help_heading = "Network")]
+    /// Address to listen on, or localhost [default: all, IPv4 and IPv6]
+    #[arg(short, long, value_name = "ADDRESS", value_parser = values::interface, help_heading = "Network")]
     pub interface: Option<IpAddr>,
     /// Port; 0 asks the kernel for one, which the ready line tells [default: 2121]
     #[arg(short, long, value_name = "PORT", help_heading = "Network")]

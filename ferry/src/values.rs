@@ -1,6 +1,6 @@
 //! Values that the command line and the configuration file have in common, and what is allowed for them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -43,6 +43,18 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub(crate) fn unless_zero(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
+}
+
+/// An address of this machine. `localhost` is one by any account (RFC 6761 §6.3); other names may have several addresses,
+/// or none when the machine starts, so that they are not taken.
+///
+/// # Errors
+/// What is allowed.
+pub(crate) fn interface(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| "expected an IP address, or localhost".to_owned())
 }
 
 /// A range of ports, `60000-65535`, or one port alone.
@@ -105,6 +117,16 @@ pub(crate) fn check_directory(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces() {
+        assert_eq!(interface("localhost"), interface("127.0.0.1"));
+        assert_eq!(interface("LocalHost"), Ok(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(interface("::1"), Ok("::1".parse().unwrap()));
+        for wrong in ["", "nowhere", "localhost:21", "[::1]", "127.0.0.1/8"] {
+            assert_eq!(interface(wrong), Err("expected an IP address, or localhost".to_owned()), "{wrong}");
+        }
+    }
 
     #[test]
     fn port_ranges() {

@@ -38,6 +38,17 @@ fn without_flags_it_shares_the_current_directory() {
 }
 
 #[test]
+fn localhost_a_port_and_a_directory_by_flags() {
+    let site = Site::new();
+    site.write("home/file", "content");
+    let mut command = ferry();
+    command.args(["-i", "localhost", "-p", "0", "-d"]).arg(site.path("home"));
+    let server = Server::start(command);
+    assert!(server.address.ip().is_loopback());
+    assert_eq!(server.login("anonymous", "").retrieve("RETR file"), b"content");
+}
+
+#[test]
 fn write_access_for_everybody_is_warned_of() {
     let site = Site::new();
     let server = site.serve(&["-w"]);
