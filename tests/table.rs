@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferry_tests::Driver;
-use ftp_proto::{Access, Argument, CommandInfo, Config, commands};
+use ftp_proto::{Access, Action, Argument, CommandInfo, Config, Secured, TlsPolicy, commands};
 
 /// The codes that a line is answered with, by a session that answers its own questions and gets its data connections.
 fn codes(user: Option<&str>, line: &str) -> Vec<u16> {
@@ -100,5 +100,45 @@ fn no_promised_verb_is_missing() {
                     NOOP SYST ABOR SITE CLNT";
     for verb in promised.split_whitespace() {
         assert!(commands().any(|info| info.name == verb && info.offered), "{verb}");
+    }
+}
+
+/// A session under TLS whose client has presented a certificate: that of carol.
+fn with_certificate() -> Driver {
+    let tls = Some(TlsPolicy::default());
+    let mut driver = Driver::new(Config { tls, failed_login_delay: Duration::ZERO, ..Config::default() });
+    driver.send(b"AUTH TLS\r\n");
+    match driver.ledger.take(|action| matches!(action, Action::StartTls(_))) {
+        Some(Action::StartTls(ticket)) => driver.answer(ticket, Ok(Secured { client_certificate: true })),
+        other => panic!("{other:?}"),
+    }
+    driver.codes();
+    driver
+}
+
+#[test]
+fn lines_sent_ahead_of_a_certificates_judgement_are_answered_as_if_they_had_waited() {
+    const LINES: [&str; 6] = ["USER alice", "USER carol", "PASS secret", "PASS wrong", "REIN", "PWD"];
+    let sequences = (0..LINES.len().pow(4))
+        .map(|number| (0..4).map(|place| LINES[number / LINES.len().pow(place) % LINES.len()]).collect::<Vec<_>>());
+    for lines in sequences {
+        let mut patient = with_certificate();
+        for line in &lines {
+            patient.send(format!("{line}\r\n").as_bytes());
+            patient.finish_all();
+        }
+        let mut hasty = with_certificate();
+        hasty.send(format!("{}\r\n", lines.join("\r\n")).as_bytes());
+        assert!(hasty.ledger.outstanding().count() <= 1, "{lines:?}");
+        hasty.finish_all();
+        let (expected, codes) = (patient.codes(), hasty.codes());
+        assert_eq!(codes, expected, "{lines:?}");
+        // Who is in after all is the same, too.
+        assert_eq!(hasty.session.user(), patient.session.user(), "{lines:?}");
+        for driver in [&mut patient, &mut hasty] {
+            driver.eof();
+            driver.finish_all();
+            driver.assert_nothing_left();
+        }
     }
 }
