@@ -8,9 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use tokio::runtime::Runtime;
 
     // PAM goes by /etc/pam.d/ferry, or else by /etc/pam.d/other.
-    let mut options = SystemOptions::default();
-    options.rejected = vec!["root".parse()?];
-    options.require_valid_shell = true;
+    let options =
+        SystemOptions { rejected: vec!["root".parse()?], require_valid_shell: true, ..SystemOptions::default() };
     let users = SystemUsers::new(options, Pam::new("ferry")?)?;
     let service = Service::builder(users).build();
 

@@ -46,23 +46,20 @@ pub(crate) fn offer(users: &SystemUsers) -> Result<Machine, String> {
 }
 
 fn options(users: &SystemUsers) -> SystemOptions {
-    let mut options = SystemOptions::default();
-    options.permissions = users.perm;
-    options.allowed.clone_from(&users.allowed);
-    options.rejected.clone_from(&users.rejected);
-    options.require_valid_shell = users.require_valid_shell;
-    options.anonymous_user.clone_from(&users.anonymous_user);
-    options.filesystem = match users.filesystem {
-        Filesystem::Unix => system::Filesystem::Unix,
-        Filesystem::Home => system::Filesystem::Home,
-    };
-    if let Some(message) = &users.login_message {
-        options.login_message.clone_from(message);
+    let defaults = SystemOptions::default();
+    SystemOptions {
+        permissions: users.perm,
+        allowed: users.allowed.clone(),
+        rejected: users.rejected.clone(),
+        require_valid_shell: users.require_valid_shell,
+        anonymous_user: users.anonymous_user.clone(),
+        filesystem: match users.filesystem {
+            Filesystem::Unix => system::Filesystem::Unix,
+            Filesystem::Home => system::Filesystem::Home,
+        },
+        login_message: users.login_message.clone().unwrap_or(defaults.login_message),
+        quit_message: users.quit_message.clone().unwrap_or(defaults.quit_message),
     }
-    if let Some(message) = &users.quit_message {
-        options.quit_message.clone_from(message);
-    }
-    options
 }
 
 fn different(user: &SystemUser) -> UserOverride {

@@ -7,6 +7,7 @@
 mod accounts;
 #[path = "../common/mod.rs"]
 mod common;
+mod library;
 mod logins;
 mod ownership;
 mod privileges;

@@ -1,7 +1,7 @@
 //! What the process itself may do while it serves accounts of the machine.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::accounts::{Account, PASSWORD};
 use crate::common::Site;
@@ -53,6 +53,20 @@ fn without_accounts_of_the_machine_nothing_is_kept(runtime: &str) {
     assert_all_have(&threads, &format!("Uid: {0} {0} {0} {0}", service.uid));
     assert_all_have(&threads, "CapPrm: 0000000000000000");
     assert_all_have(&threads, "CapEff: 0000000000000000");
+}
+
+#[test]
+fn who_gave_up_root_altogether_cannot_have_it_back_by_a_reload() {
+    let service = Account::new();
+    let site = Site::new();
+    let user = format!("user = '{}'", service.name);
+    let server = site.serve_file(&format!("[server]\n{user}\n"), &[]);
+    // The server reads it as that user.
+    fs::set_permissions(site.path("."), PermissionsExt::from_mode(0o755)).unwrap();
+    site.write("ferry.toml", file("tokio", &user, ""));
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    server.wait_for("system_users: super user privileges are required");
+    server.wait_for("configuration not reloaded");
 }
 
 #[test]

@@ -70,7 +70,6 @@ pub enum Filesystem {
 
 /// Who may log in, and what they get if nothing else is said for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct SystemOptions {
     /// What they may do.
     pub permissions: Permissions,

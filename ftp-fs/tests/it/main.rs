@@ -6,4 +6,6 @@ mod conformance;
 mod impersonate;
 mod mounts;
 mod offload;
+#[cfg(target_os = "linux")]
+mod system_users;
 mod view;
