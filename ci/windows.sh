@@ -167,6 +167,48 @@ try_runtime() {
     echo "$runtime: served curl, in clear and under TLS, and ended at Ctrl-C"
 }
 
+ferry() {
+    "$WINE" "$BUILD/$TARGET/debug/ferry.exe" "$@"
+}
+
+# What Wine has of accounts: their names, but no passwords. It says that every logon is good and gives
+# nothing to act as the account with, which must let nobody in.
+try_accounts() {
+    local me status=0 url problem
+    me=$(id -un)
+    cat >"$WORK/site.toml" <<TOML
+[server]
+listen = ["127.0.0.1:0"]
+[session]
+failed_login_delay = 0
+[system_users]
+allowed = ['$me']
+[[system_users.user]]
+name = '$me'
+perm = "elr"
+TOML
+    ferry check-config "$WORK/site.toml"
+    sed -e "s/^allowed .*/allowed = ['no such account']\nfilesystem = 'unix'\npam_service = 'ferry'/" \
+        "$WORK/site.toml" >"$WORK/wrong.toml"
+    ferry check-config "$WORK/wrong.toml" >"$WORK/problems" 2>&1 || status=$?
+    expect 2 "$status" "exit status of check-config"
+    for problem in 'no user "no such account"' 'no common root' 'no PAM on Windows'; do
+        grep -qF "$problem" "$WORK/problems" || fail "not reported: $problem; but: $(cat "$WORK/problems")"
+    done
+
+    coproc SERVER { exec "$WINE" "$BUILD/$TARGET/debug/ferry.exe" --config "$WORK/site.toml" 2>"$WORK/log"; }
+    server=$SERVER_PID
+    url=$(timeout 60 grep -m1 -oP '(?<=^listening on )[^\s]+' <&"${SERVER[0]}") ||
+        { cat "$WORK/log" >&2; fail "accounts: no ready line"; }
+    status=0
+    client -u "$me:any password" "$url/" 2>"$WORK/refusal" || status=$?
+    expect 67 "$status" "login without a token"
+    kill -INT "$server"
+    wait "$server"
+    server=
+    echo "accounts: found, judged, and nobody let in without a token"
+}
+
 install_programs
 choose_toolchain "$@"
 heading "everything builds for $TARGET"
@@ -180,4 +222,5 @@ head -c 20971520 /dev/urandom >"$WORK/file"
 SIZE=20971520
 try_runtime tokio
 try_runtime smol
+try_accounts
 echo "windows: all passed in $SECONDS s"

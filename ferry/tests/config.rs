@@ -422,7 +422,8 @@ fn mistakes_about_accounts_of_the_machine() {
     let site = Site::new();
     site.bad(
         "[system_users]\nallowed = ['root', 'no-such-user', 'anonymous', '']\nrejected = ['anonymous', 'no-such-user']\n\
-         anonymous_user = 'no-such-user'\nfilesystem = 'all'\npam_service = '../x'\nshell = 1\n",
+         anonymous_user = 'no-such-user'\nfilesystem = 'all'\npam_service = '../x'\nshell = 1\n\
+         anonymous_password = 'x'\n",
         &[
             "2:20: system_users.allowed: this machine has no user \"no-such-user\"",
             "2:36: system_users.allowed: invalid username \"anonymous\"",
@@ -433,7 +434,8 @@ fn mistakes_about_accounts_of_the_machine() {
             "5:14: system_users.filesystem: expected \"unix\" or \"home\"",
             "6:15: system_users.pam_service: the name of a PAM service is made of letters, digits, \"-\", \"_\" and \".\"",
             "7:1: system_users.shell: unknown key; [system_users] can have perm, require_valid_shell, allowed, rejected, \
-             anonymous_user, filesystem, pam_service, login_message, quit_message, user",
+             anonymous_user, anonymous_password, filesystem, pam_service, login_message, quit_message, user",
+            "8:22: system_users.anonymous_password: only on Windows does anonymous_user need one",
         ],
     );
     site.bad(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use ftp_types::{Permissions, UserName};
+use ftp_types::{Permissions, Secret, UserName};
 
 use super::accounts::{self, Credential, Limits};
 use super::parse;
@@ -24,6 +24,8 @@ pub struct SystemUsers {
     pub require_valid_shell: bool,
     /// The account that serves anonymous sessions.
     pub anonymous_user: Option<UserName>,
+    /// The password of that account, on Windows.
+    pub anonymous_password: Secret,
     /// What they see.
     pub filesystem: Filesystem,
     /// The name that PAM is asked under.
@@ -37,10 +39,9 @@ pub struct SystemUsers {
 }
 
 /// What a user of the machine sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Filesystem {
     /// The real tree.
-    #[default]
     Unix,
     /// Their home.
     Home,
@@ -65,14 +66,21 @@ pub struct SystemUser {
     pub limits: Limits,
 }
 
+impl Default for Filesystem {
+    fn default() -> Self {
+        if cfg!(windows) { Self::Home } else { Self::Unix }
+    }
+}
+
 impl Default for SystemUsers {
     fn default() -> Self {
         Self {
             perm: Permissions::ALL,
             allowed: Vec::new(),
-            rejected: vec![root()],
+            rejected: if cfg!(windows) { Vec::new() } else { vec![root()] },
             require_valid_shell: true,
             anonymous_user: None,
+            anonymous_password: Secret::default(),
             filesystem: Filesystem::default(),
             pam_service: "ferry".to_owned(),
             login_message: None,
@@ -89,7 +97,8 @@ pub(super) fn system_users(section: &mut Section<'_>, anonymous: bool) -> System
     section.set("require_valid_shell", &mut system.require_valid_shell, parse::boolean);
     lists(section, &mut system);
     system.anonymous_user = section.get("anonymous_user", |value| anonymous_user(value, &system, anonymous)).flatten();
-    section.set("filesystem", &mut system.filesystem, parse::one_of);
+    section.set("anonymous_password", &mut system.anonymous_password, anonymous_password);
+    section.set("filesystem", &mut system.filesystem, filesystem);
     section.set("pam_service", &mut system.pam_service, pam_service);
     system.login_message = section.get("login_message", parse::string);
     system.quit_message = section.get("quit_message", parse::string);
@@ -127,10 +136,12 @@ fn names(value: &Value<'_>, check: impl Fn(&UserName) -> Result<(), String>) -> 
 }
 
 fn checked(value: &Value<'_>, name: UserName, check: impl Fn(&UserName) -> Result<(), String>) -> Option<UserName> {
-    match check(&name) {
-        Ok(()) => Some(name),
-        Err(problem) => value.complain(&problem),
-    }
+    good(value, check(&name))?;
+    Some(name)
+}
+
+fn good(value: &Value<'_>, checked: Result<(), String>) -> Option<()> {
+    checked.map_or_else(|problem| value.complain(&problem), Some)
 }
 
 /// An empty name is none.
@@ -142,12 +153,22 @@ fn anonymous_user(value: &Value<'_>, system: &SystemUsers, anonymous: bool) -> O
     if anonymous { value.complain("there is an [anonymous] already") } else { Some(Some(name)) }
 }
 
+fn anonymous_password(value: &Value<'_>) -> Option<Secret> {
+    let password = Secret::from(&*parse::string(value)?);
+    good(value, machine::check_anonymous_password(&password))?;
+    Some(password)
+}
+
+fn filesystem(value: &Value<'_>) -> Option<Filesystem> {
+    let filesystem = parse::one_of(value)?;
+    good(value, machine::check_filesystem(filesystem))?;
+    Some(filesystem)
+}
+
 fn pam_service(value: &Value<'_>) -> Option<String> {
     let service = parse::filled_string(value)?;
-    match machine::check_service(&service) {
-        Ok(()) => Some(service),
-        Err(problem) => value.complain(&problem),
-    }
+    good(value, machine::check_service(&service))?;
+    Some(service)
 }
 
 /// Asks for all keys before it gives up on any, so that all errors are found.

@@ -8,16 +8,18 @@ use std::io;
 use std::iter;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use ftp_types::{Permissions, Secret, UserName, VirtualPath};
+use ftp_types::{Secret, UserName, VirtualPath};
 use nix::unistd::{User, getgrouplist};
 
-use super::{Credentials, Impersonated, can_impersonate, impersonating, shells};
-use crate::{
-    Account, AuthError, BlockingAuthenticator, Credential, HashedPassword, InvalidHash, LocalFs, LoginAttempt, Storage,
+use super::policy::ANONYMOUS;
+use super::{
+    Credentials, Filesystem, Impersonated, SystemOptions, SystemUsersError, UserOverride, can_impersonate,
+    impersonating, shells,
 };
+use crate::{Account, AuthError, BlockingAuthenticator, Credential, HashedPassword, LocalFs, LoginAttempt, Storage};
 
 /// Judges logins by the accounts of this machine. Their files are used under their ids and groups, whoever the process
 /// runs as.
@@ -58,187 +60,6 @@ pub enum CheckError {
     Failed(String),
 }
 
-/// Which part of the machine's files a user sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Filesystem {
-    /// All of them: the paths are those of the machine, and the session starts in the home directory.
-    #[default]
-    Unix,
-    /// Those in the home directory, which is the root.
-    Home,
-}
-
-/// Who may log in, and what they get if nothing else is said for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SystemOptions {
-    /// What they may do.
-    pub permissions: Permissions,
-    /// Who may log in; none: everybody.
-    pub allowed: Vec<UserName>,
-    /// Who may not.
-    pub rejected: Vec<UserName>,
-    /// Whether only those with a shell of `/etc/shells` may.
-    pub require_valid_shell: bool,
-    /// The account that serves anonymous sessions; none: there are none. They only ever see its home, to read.
-    pub anonymous_user: Option<UserName>,
-    /// What they see.
-    pub filesystem: Filesystem,
-    /// Text of the reply to a good login.
-    pub login_message: String,
-    /// Text of the reply to QUIT.
-    pub quit_message: String,
-}
-
-impl Default for SystemOptions {
-    fn default() -> Self {
-        Self {
-            permissions: Permissions::ALL,
-            allowed: Vec::new(),
-            rejected: Vec::new(),
-            require_valid_shell: true,
-            anonymous_user: None,
-            filesystem: Filesystem::default(),
-            login_message: "Login successful.".to_owned(),
-            quit_message: "Goodbye.".to_owned(),
-        }
-    }
-}
-
-/// What is different for one user. What is not given is as for the others.
-#[derive(Clone, Debug, Default)]
-pub struct UserOverride {
-    /// What proves them, in place of the machine's password.
-    pub credential: Option<Credential>,
-    /// Their home, in place of the account's.
-    pub home: Option<PathBuf>,
-    /// What they may do.
-    pub permissions: Option<Permissions>,
-    /// Text of the reply to a good login.
-    pub login_message: Option<String>,
-    /// Text of the reply to QUIT.
-    pub quit_message: Option<String>,
-    /// Bytes per second that one transfer may receive; as in [`Account`].
-    pub read_limit: Option<u64>,
-    /// Bytes per second that one transfer may send.
-    pub write_limit: Option<u64>,
-    /// Bytes per second that all of their transfers together may receive.
-    pub total_read_limit: Option<u64>,
-    /// Bytes per second that all of their transfers together may send.
-    pub total_write_limit: Option<u64>,
-}
-
-/// Why accounts of the machine cannot be offered as asked.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SystemUsersError {
-    /// The process can act as nobody else: super user privileges are required.
-    NotRoot,
-    /// Some are allowed and some rejected.
-    MutuallyExclusive,
-    /// The anonymous user cannot be in a list.
-    InvalidName(UserName),
-    /// This machine has no such account.
-    Unknown(UserName),
-    /// The account for anonymous sessions has no home directory.
-    NoHome(UserName),
-    /// The account has no shell of `/etc/shells`.
-    InvalidShell(UserName),
-    /// An override without anything in it.
-    NothingOverridden(UserName),
-    /// An override for somebody who cannot log in.
-    NotAllowed(UserName),
-    /// An override with a password for anonymous sessions, which need none.
-    AnonymousPassword,
-    /// A password hash is none.
-    Hash(UserName, InvalidHash),
-    /// The machine could not be asked.
-    System(io::Error),
-}
-
-impl SystemOptions {
-    /// Tells whether somebody can be in one of the lists.
-    ///
-    /// # Errors
-    /// [`SystemUsersError::InvalidName`], [`SystemUsersError::Unknown`] and [`SystemUsersError::System`].
-    pub fn check_listed(&self, name: &UserName) -> Result<(), SystemUsersError> {
-        if name.as_str() == ANONYMOUS {
-            Err(SystemUsersError::InvalidName(name.clone()))
-        } else {
-            existing(name).map(drop)
-        }
-    }
-
-    /// Tells whether somebody can be in the list of those who may log in.
-    ///
-    /// # Errors
-    /// As for [`check_listed`](Self::check_listed), and [`SystemUsersError::InvalidShell`].
-    pub fn check_allowed(&self, name: &UserName) -> Result<(), SystemUsersError> {
-        if name.is_anonymous() {
-            return Err(SystemUsersError::InvalidName(name.clone()));
-        }
-        if self.has_needed_shell(&existing(name)?) { Ok(()) } else { Err(SystemUsersError::InvalidShell(name.clone())) }
-    }
-
-    /// Tells whether an account can serve anonymous sessions. Its shell does not matter.
-    ///
-    /// # Errors
-    /// [`SystemUsersError::Unknown`], [`SystemUsersError::NoHome`] and [`SystemUsersError::System`].
-    pub fn check_anonymous(&self, name: &UserName) -> Result<(), SystemUsersError> {
-        if existing(name)?.dir.is_dir() { Ok(()) } else { Err(SystemUsersError::NoHome(name.clone())) }
-    }
-
-    /// Tells whether something can be different for that user; `anonymous` stands for the anonymous sessions.
-    ///
-    /// # Errors
-    /// As [`SystemUsersError`] says.
-    pub fn check_override(&self, name: &UserName, different: &UserOverride) -> Result<(), SystemUsersError> {
-        if different.is_empty() {
-            return Err(SystemUsersError::NothingOverridden(name.clone()));
-        }
-        if name.is_anonymous() {
-            return match (&self.anonymous_user, &different.credential) {
-                (None, _) => Err(SystemUsersError::NotAllowed(name.clone())),
-                (Some(_), Some(_)) => Err(SystemUsersError::AnonymousPassword),
-                (Some(_), None) => Ok(()),
-            };
-        }
-        if self.rejected.contains(name) || !(self.allowed.is_empty() || self.allowed.contains(name)) {
-            return Err(SystemUsersError::NotAllowed(name.clone()));
-        }
-        self.check_allowed(name)?;
-        if let Some(Credential::Hash(hash)) = &different.credential {
-            hash.parse::<HashedPassword>().map_err(|error| SystemUsersError::Hash(name.clone(), error))?;
-        }
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), SystemUsersError> {
-        if !self.allowed.is_empty() && !self.rejected.is_empty() {
-            return Err(SystemUsersError::MutuallyExclusive);
-        }
-        self.rejected.iter().try_for_each(|name| self.check_listed(name))?;
-        self.allowed.iter().try_for_each(|name| self.check_allowed(name))?;
-        self.anonymous_user.iter().try_for_each(|name| self.check_anonymous(name))
-    }
-
-    fn has_needed_shell(&self, user: &User) -> bool {
-        !self.require_valid_shell || shells::is_valid(&user.shell)
-    }
-}
-
-impl UserOverride {
-    fn is_empty(&self) -> bool {
-        let Self { credential, home, permissions, login_message, quit_message, .. } = self;
-        let limits = [self.read_limit, self.write_limit, self.total_read_limit, self.total_write_limit];
-        credential.is_none()
-            && home.is_none()
-            && permissions.is_none()
-            && login_message.is_none()
-            && quit_message.is_none()
-            && limits == [None; 4]
-    }
-}
-
 impl SystemUsers {
     /// Offers the accounts, whose passwords `check` knows.
     ///
@@ -275,7 +96,7 @@ impl SystemUsers {
     /// The account of somebody who may log in, if the password is right.
     fn find(&self, name: &UserName) -> Result<User, Refusal> {
         let options = &self.options;
-        if options.rejected.contains(name) || !(options.allowed.is_empty() || options.allowed.contains(name)) {
+        if !options.allows(name) {
             return Err(Refusal::NotAllowed);
         }
         let user = User::from_name(name.as_str()).map_err(|error| Refusal::Failed(error.into()))?;
@@ -283,7 +104,7 @@ impl SystemUsers {
         if self.rejected_ids.contains(&user.uid.as_raw()) {
             return Err(Refusal::NotAllowed);
         }
-        if options.has_needed_shell(&user) { Ok(user) } else { Err(Refusal::InvalidShell) }
+        if has_needed_shell(options, &user) { Ok(user) } else { Err(Refusal::InvalidShell) }
     }
 
     /// Takes as long for those who cannot log in as for those who can, and do not know their password.
@@ -321,18 +142,7 @@ impl SystemUsers {
         let options = &self.options;
         let home = different.home.as_deref().unwrap_or(&user.dir);
         let filesystem = if anonymous { Filesystem::Home } else { options.filesystem };
-        let (storage, start) = open(user, home, filesystem)?;
-        let permissions = if anonymous { Permissions::READ } else { options.permissions };
-        let message = |own: &Option<String>, others: &String| own.as_ref().unwrap_or(others).clone();
-        let account = Account::new(name.clone(), storage, different.permissions.unwrap_or(permissions))
-            .with_start(start)
-            .with_messages(
-                message(&different.login_message, &options.login_message),
-                message(&different.quit_message, &options.quit_message),
-            )
-            .with_limits(different.read_limit, different.write_limit)
-            .with_total_limits(different.total_read_limit, different.total_write_limit);
-        Ok(account)
+        Ok(options.account(name, different, open(user, home, filesystem)?))
     }
 }
 
@@ -383,6 +193,28 @@ fn credentials(user: &User) -> io::Result<Credentials> {
     Credentials::new(user.uid.as_raw(), user.gid.as_raw(), groups.into_iter().map(nix::unistd::Gid::as_raw))
 }
 
+pub(super) fn check_exists(name: &UserName) -> Result<(), SystemUsersError> {
+    existing(name).map(drop)
+}
+
+pub(super) fn check_shell(options: &SystemOptions, name: &UserName) -> Result<(), SystemUsersError> {
+    let user = existing(name)?;
+    if has_needed_shell(options, &user) { Ok(()) } else { Err(SystemUsersError::InvalidShell(name.clone())) }
+}
+
+pub(super) fn check_home(name: &UserName) -> Result<(), SystemUsersError> {
+    if existing(name)?.dir.is_dir() { Ok(()) } else { Err(SystemUsersError::NoHome(name.clone())) }
+}
+
+/// Whether two names are one to the lists.
+pub(super) fn is_same(name: &UserName, other: &UserName) -> bool {
+    name == other
+}
+
+fn has_needed_shell(options: &SystemOptions, user: &User) -> bool {
+    !options.require_valid_shell || shells::is_valid(&user.shell)
+}
+
 fn existing(name: &UserName) -> Result<User, SystemUsersError> {
     let found = User::from_name(name.as_str()).map_err(|error| SystemUsersError::System(error.into()))?;
     found.ok_or_else(|| SystemUsersError::Unknown(name.clone()))
@@ -396,8 +228,6 @@ fn is_proof(credential: &Credential, password: &Secret) -> bool {
         Credential::None => false,
     }
 }
-
-const ANONYMOUS: &str = "anonymous";
 
 fn anonymous() -> UserName {
     ANONYMOUS.parse().expect("this is a user name")
@@ -449,25 +279,3 @@ impl fmt::Display for CheckError {
 }
 
 impl std::error::Error for CheckError {}
-
-impl fmt::Display for SystemUsersError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotRoot => f.write_str("super user privileges are required to act as other users"),
-            Self::MutuallyExclusive => f.write_str("allowed and rejected users are mutually exclusive"),
-            Self::InvalidName(name) => write!(f, "invalid username {:?}", name.as_str()),
-            Self::Unknown(name) => write!(f, "this machine has no user {:?}", name.as_str()),
-            Self::NoHome(name) => write!(f, "user {:?} has no home directory", name.as_str()),
-            Self::InvalidShell(name) => {
-                write!(f, "user {:?} has no valid shell, one of {}", name.as_str(), shells::FILE)
-            }
-            Self::NothingOverridden(name) => write!(f, "nothing is different for user {:?}", name.as_str()),
-            Self::NotAllowed(name) => write!(f, "{:?} is not an allowed user", name.as_str()),
-            Self::AnonymousPassword => f.write_str("anonymous sessions have no password"),
-            Self::Hash(name, error) => write!(f, "user {:?}: {error}", name.as_str()),
-            Self::System(error) => write!(f, "looking up accounts: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for SystemUsersError {}
