@@ -469,6 +469,39 @@ mod tests {
     }
 
     #[test]
+    #[cfg(windows)]
+    fn names_that_windows_reads_otherwise_lead_nowhere() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = parent.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let fs = PortableFs::open(&home).unwrap();
+        std::fs::write(home.join("file"), "content").unwrap();
+        let file = VirtualPath::try_from("/file").unwrap();
+        for name in ["CON", "nul.txt", "COM1", "file:stream", "file::$DATA", "a\\b", "..\\out", "C:", "file.", "file "]
+        {
+            for path in [format!("/{name}"), format!("/{name}/below")] {
+                let path = VirtualPath::try_from(path.as_str()).unwrap();
+                let refused = Some(FsError::InvalidName);
+                assert_eq!(fs.stat(&path).err(), refused, "{path}");
+                assert_eq!(fs.list(&path).err(), refused, "{path}");
+                assert_eq!(fs.open(&path, 0).err(), refused, "{path}");
+                for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::From(0)] {
+                    assert_eq!(fs.create(&path, mode).err(), refused, "{path}");
+                }
+                assert_eq!(fs.create_unique(&path, b"x").err(), refused, "{path}");
+                assert_eq!(fs.make_directory(&path).err(), refused, "{path}");
+                assert_eq!(fs.remove_directory(&path).err(), refused, "{path}");
+                assert_eq!(fs.remove_file(&path).err(), refused, "{path}");
+                assert_eq!(fs.rename(&path, &file).err(), refused, "{path}");
+                assert_eq!(fs.rename(&file, &path).err(), refused, "{path}");
+                assert_eq!(fs.set_modified(&path, UnixTime::EPOCH).err(), refused, "{path}");
+            }
+        }
+        assert_eq!(std::fs::read(home.join("file")).unwrap(), b"content");
+        assert_eq!((home.read_dir().unwrap().count(), parent.path().read_dir().unwrap().count()), (1, 1));
+    }
+
+    #[test]
     fn the_time_of_creation_does_not_change_with_the_file() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("file"), "").unwrap();
