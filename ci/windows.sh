@@ -209,6 +209,21 @@ TOML
     echo "accounts: found, judged, and nobody let in without a token"
 }
 
+# The example about accounts: it serves, and lets nobody in either.
+try_example() {
+    local status=0 url
+    coproc SERVER { exec "$WINE" "$BUILD/$TARGET/debug/examples/windows_users.exe" 127.0.0.1:0 2>"$WORK/log"; }
+    server=$SERVER_PID
+    url=$(timeout 60 grep -m1 -oP '(?<=^listening on )[^\s]+' <&"${SERVER[0]}") ||
+        { cat "$WORK/log" >&2; fail "example: no ready line"; }
+    client -u "$(id -un):any password" "$url/" 2>"$WORK/refusal" || status=$?
+    expect 67 "$status" "login without a token"
+    kill -KILL "$server"
+    wait "$server" || true
+    server=
+    echo "example: served, and let nobody in without a token"
+}
+
 install_programs
 choose_toolchain "$@"
 heading "everything builds for $TARGET"
@@ -218,9 +233,11 @@ prepare_wine
 run_cargo test -p ftp-types -p ftp-proto -p ftp-fs --lib --tests
 heading "ferry.exe under Wine"
 run_cargo build -p ferry
+run_cargo build -p ferry-examples --example windows_users
 head -c 20971520 /dev/urandom >"$WORK/file"
 SIZE=20971520
 try_runtime tokio
 try_runtime smol
 try_accounts
+try_example
 echo "windows: all passed in $SECONDS s"

@@ -109,7 +109,8 @@ impl Files {
         self.texts.entry(path).or_insert_with_key(|path| fs::read_to_string(path).unwrap_or_default())
     }
 
-    /// A function with `#[test]` before it or in the list of a macro, or a scenario of a transcript.
+    /// A function with `#[test]` before it or in the list of a macro, a scenario of a transcript, or a function of a script
+    /// of `ci/`.
     fn has_test(&mut self, name: &str) -> bool {
         let Some((file, name)) = name.split_once("::") else { return false };
         if file.starts_with("transcripts/") {
@@ -117,6 +118,9 @@ impl Files {
             return self.text(&format!("tests/trace/{file}")).lines().any(|line| line == scenario);
         }
         let text = self.text(file);
+        if file.ends_with(".sh") {
+            return text.contains(&format!("\n{name}() {{\n"));
+        }
         let Some(at) = text.find(&format!("fn {name}(")) else { return false };
         let attributes = text[..at].rsplit("\n\n").next().unwrap_or_default();
         attributes.contains("#[test]") || lists(text).any(|list| words(list).any(|word| word == name))

@@ -50,6 +50,7 @@ examples! {
     callbacks,
     anti_flood,
     unix_users,
+    windows_users,
 }
 
 /// What each is to show.
@@ -156,7 +157,6 @@ mod tries {
     }
 
     /// As root alone: accounts are made for it.
-    #[cfg(target_os = "linux")]
     pub(super) fn unix_users(name: &str) {
         let (alice, bob) = (MachineAccount::new("ferry-ex-a"), MachineAccount::new("ferry-ex-b"));
         let example = Example::start(name);
@@ -170,6 +170,12 @@ mod tries {
         assert!(!fetched.status.success());
         example.refuses("root:12345");
         example.refuses(&format!("{}:wrong", alice.name));
+    }
+
+    /// Here it only says where it belongs; `ci/windows.sh` tries it out there.
+    pub(super) fn windows_users(name: &str) {
+        let said = succeed(&mut Command::new(program(&format!("examples/{name}"))), "");
+        assert!(said.contains("this is for Windows"), "{said}");
     }
 
     pub(super) fn ftps(name: &str) {
