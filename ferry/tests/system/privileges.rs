@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 
 use crate::accounts::{Account, PASSWORD};
-use crate::common::Site;
+use crate::common::{Server, Site};
 use crate::{assert_all_have, attempt, ferry_without, file, on_both_runtimes, refused, threads};
 
 on_both_runtimes!(a_server_that_gave_up_root_serves_all_the_same, without_accounts_of_the_machine_nothing_is_kept);
@@ -67,6 +68,30 @@ fn who_gave_up_root_altogether_cannot_have_it_back_by_a_reload() {
     server.signal(nix::sys::signal::Signal::SIGHUP);
     server.wait_for("system_users: super user privileges are required");
     server.wait_for("configuration not reloaded");
+}
+
+/// As a service manager starts it that gives capabilities to another user than root.
+#[test]
+fn a_server_that_never_was_root_serves_with_the_capabilities_that_it_was_given() {
+    let (service, alice) = (Account::new(), Account::new());
+    let site = Site::new();
+    fs::set_permissions(site.path("."), PermissionsExt::from_mode(0o755)).unwrap();
+    site.write("ferry.toml", file("tokio", "", ""));
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={}", service.uid), format!("--regid={}", service.gid)]);
+    command.args(["--clear-groups", "--inh-caps=+setuid,+setgid", "--ambient-caps=+setuid,+setgid"]);
+    command.arg(env!("CARGO_BIN_EXE_ferry")).arg("--config").arg(site.path("ferry.toml"));
+    command.args(["-i", "127.0.0.1", "-p", "0"]);
+    let server = Server::start(command);
+    for _ in 0..8 {
+        assert!(attempt(&server, &alice.name, "wrong").starts_with("530"));
+    }
+    let mut client = server.login(&alice.name, PASSWORD);
+    client.store("STOR mine", b"content");
+    assert_eq!(fs::metadata(alice.home.join("mine")).unwrap().uid(), alice.uid);
+    let threads = threads(&server);
+    assert_all_have(&threads, &format!("Uid: {0} {0} {0} {0}", service.uid));
+    assert_all_have(&threads, "CapPrm: 00000000000000c0");
 }
 
 #[test]

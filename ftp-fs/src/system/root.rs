@@ -3,38 +3,62 @@
 use std::io;
 
 use rustix::process::Uid;
-use rustix::thread::{CapabilitySet, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, capabilities_secure_bits, get_keep_capabilities, set_keep_capabilities,
+    set_thread_res_uid,
+};
 
 use super::Impersonate;
 use super::credentials::Own;
 
 /// The thread as root in all of its ids, with all that the process was left: what asks for passwords needs that.
 #[derive(Clone, Debug)]
-pub(super) struct Root(Own);
+pub(super) struct Root {
+    own: Own,
+    /// Whether a thread that ceases to be root keeps its capabilities. Where nobody has seen to it, they would be gone,
+    /// and with them the way back.
+    keeps: bool,
+}
 
 impl Root {
     /// The calling thread has to be itself.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(Own::of_this_thread()?))
+        let keeping = CapabilitiesSecureBits::KEEP_CAPS | CapabilitiesSecureBits::NO_SETUID_FIXUP;
+        Ok(Self { own: Own::of_this_thread()?, keeps: capabilities_secure_bits()?.intersects(keeping) })
+    }
+
+    /// Whether the process is root, so that there is nothing to change.
+    fn is_root(&self) -> bool {
+        self.own.ids.uid.is_root()
     }
 
     /// Changes the ids and then the capabilities, which a change of ids may have changed.
     fn become_user(&self, uid: Uid, effective: CapabilitySet) -> io::Result<()> {
-        if self.0.ids.uid.is_root() {
-            return Ok(());
-        }
-        self.0.set_effective(self.0.capabilities.permitted)?;
+        self.own.set_effective(self.own.capabilities.permitted)?;
         set_thread_res_uid(uid, uid, uid)?;
-        self.0.set_effective(effective)
+        self.own.set_effective(effective)
     }
 }
 
 impl Impersonate for Root {
     fn impersonate(&self) -> io::Result<()> {
-        self.become_user(Uid::ROOT, self.0.capabilities.permitted)
+        if self.is_root() {
+            return Ok(());
+        }
+        if !self.keeps {
+            set_keep_capabilities(true)?;
+        }
+        self.become_user(Uid::ROOT, self.own.capabilities.permitted)
     }
 
     fn terminate(&self) -> io::Result<()> {
-        self.become_user(self.0.ids.uid, self.0.capabilities.effective)
+        if self.is_root() {
+            return Ok(());
+        }
+        self.become_user(self.own.ids.uid, self.own.capabilities.effective)?;
+        if !self.keeps && get_keep_capabilities()? {
+            set_keep_capabilities(false)?;
+        }
+        Ok(())
     }
 }
