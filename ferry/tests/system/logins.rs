@@ -12,6 +12,7 @@ use crate::{attempt, file, on_both_runtimes, refused, serve};
 on_both_runtimes!(
     a_wrong_password_and_an_account_that_may_not_are_told_alike,
     accounts_that_are_locked_or_expired_are_refused,
+    an_account_without_a_password_is_nobodys,
     a_list_of_the_allowed_leaves_out_all_others,
     a_shell_has_to_be_valid_unless_it_does_not_matter,
     the_real_tree_starts_at_home,
@@ -61,6 +62,17 @@ fn accounts_that_are_locked_or_expired_are_refused(runtime: &str) {
     }
     locked.change(&["--unlock"]);
     assert!(attempt(&server, &locked.name, PASSWORD).starts_with("230"));
+}
+
+/// Debian's `common-auth` has `nullok`, for logins on the spot.
+fn an_account_without_a_password_is_nobodys(runtime: &str) {
+    let account = Account::new();
+    crate::accounts::run("passwd", &["--delete", &account.name]);
+    let site = Site::new();
+    let server = serve(&site, runtime, "");
+    for password in ["", "anything", PASSWORD] {
+        assert_eq!(attempt(&server, &account.name, password), REFUSED, "{password:?}");
+    }
 }
 
 fn a_list_of_the_allowed_leaves_out_all_others(runtime: &str) {

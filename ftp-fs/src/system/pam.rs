@@ -20,7 +20,7 @@ use super::users::{AccountCheck, CheckError};
 /// `/etc/pam.d/other` when there is none.
 ///
 /// Modules run in this process, on the thread that asks, which is root meanwhile. They see the client's address
-/// (`PAM_RHOST`) and the terminal `ftp`. One that asks for more than a password is refused. Sessions are not opened.
+/// (`PAM_RHOST`) and the terminal `ftp`. Accounts without a password are refused, whatever they say. One that asks for more than a password is refused. Sessions are not opened.
 #[derive(Clone, Debug)]
 pub struct Pam {
     service: OsString,
@@ -61,7 +61,7 @@ impl Pam {
         let work = || {
             let builder = TransactionBuilder::new_with_service(&self.service).username(user.as_str());
             let mut transaction = builder.build(conversation)?;
-            transaction.items_mut().set_remote_host(Some(OsStr::new(&peer.to_string())))?;
+            transaction.items_mut().set_remote_host(Some(OsStr::new(&peer.to_canonical().to_string())))?;
             transaction.items_mut().set_tty_name(Some(OsStr::new("ftp")))?;
             steps(&mut transaction)?;
             // A module may have made somebody else of the user.
@@ -80,15 +80,18 @@ impl AccountCheck for Pam {
             return Err(CheckError::Refused("a NUL in the password".to_owned()));
         }
         self.ask(user, Some(password), peer, |transaction| {
-            transaction.authenticate(AuthnFlags::SILENT)?;
-            transaction.account_management(AuthnFlags::SILENT)
+            transaction.authenticate(STRICT)?;
+            transaction.account_management(STRICT)
         })
     }
 
     fn is_usable(&self, user: &UserName, peer: IpAddr) -> Result<(), CheckError> {
-        self.ask(user, None, peer, |transaction| transaction.account_management(AuthnFlags::SILENT))
+        self.ask(user, None, peer, |transaction| transaction.account_management(STRICT))
     }
 }
+
+/// An account without a password is nobody's over the network, whatever it may be at the machine itself.
+const STRICT: AuthnFlags = AuthnFlags::SILENT.union(AuthnFlags::DISALLOW_NULL_AUTHTOK);
 
 /// What is wrong with the machine is told apart from what is wrong with the login, as far as PAM does.
 fn meaning(error: ErrorCode) -> CheckError {
