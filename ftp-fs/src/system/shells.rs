@@ -1,6 +1,7 @@
 //! Which shells make an account one to log in with.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 /// Where the machine says so.
@@ -9,7 +10,19 @@ pub(super) const FILE: &str = "/etc/shells";
 /// Whether a shell is one of the file; where there is none, every shell is good.
 pub(super) fn is_valid(shell: &Path) -> bool {
     // The file is short, and may change at any time.
-    fs::read(FILE).map_or(true, |text| has(&text, shell))
+    is_listed(Path::new(FILE), shell)
+}
+
+/// A file that is there and cannot be read makes no shell good.
+fn is_listed(file: &Path, shell: &Path) -> bool {
+    match fs::read(file) {
+        Ok(text) => has(&text, shell),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => {
+            tracing::error!(file = %file.display(), %error, "no shell is valid: the file cannot be read");
+            false
+        }
+    }
 }
 
 fn has(text: &[u8], shell: &Path) -> bool {
@@ -30,5 +43,14 @@ mod tests {
         let valid = |shell: &str| has(text, Path::new(shell));
         assert!(valid("/bin/sh") && valid("/bin/bash"));
         assert!(!valid("/bin/evil") && !valid("/bin/s") && !valid("") && !valid("/usr/sbin/nologin"));
+    }
+
+    #[test]
+    fn only_where_there_is_no_file_every_shell_is_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, shell) = (folder.path().join("shells"), Path::new("/bin/sh"));
+        assert!(is_listed(&file, shell));
+        std::fs::create_dir(&file).unwrap();
+        assert!(!is_listed(&file, shell));
     }
 }
