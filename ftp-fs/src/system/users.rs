@@ -19,6 +19,7 @@ use super::{
     Credentials, Filesystem, Impersonated, SystemOptions, SystemUsersError, UserOverride, can_impersonate,
     impersonating, shells,
 };
+use crate::decoys::Decoys;
 use crate::{Account, AuthError, BlockingAuthenticator, Credential, HashedPassword, LocalFs, LoginAttempt, Storage};
 
 /// Judges logins by the accounts of this machine. Their files are used under their ids and groups, whoever the process
@@ -28,13 +29,14 @@ use crate::{Account, AuthError, BlockingAuthenticator, Credential, HashedPasswor
 /// `/etc/shells` (where there is such a file); and if the machine says that the password is right and the account
 /// usable. Whoever cannot log in at all learns nothing else than whoever has a wrong password, and it takes as long.
 ///
-/// To reject a name is to reject its user id: other names for the same id are rejected as well, unless they are
-/// allowed by name.
+/// To reject a name is to reject its user id: other names for the same id are rejected as well.
 pub struct SystemUsers {
     options: SystemOptions,
     check: Arc<dyn AccountCheck>,
     rejected_ids: HashSet<u32>,
     overrides: HashMap<UserName, UserOverride>,
+    /// Those of the overrides' hashes.
+    decoys: Decoys,
 }
 
 /// Knows the passwords of the machine.
@@ -72,7 +74,7 @@ impl SystemUsers {
         if !can_impersonate().map_err(SystemUsersError::System)? {
             return Err(SystemUsersError::NotRoot);
         }
-        Ok(Self { options, check: Arc::new(check), rejected_ids, overrides: HashMap::new() })
+        Ok(Self { options, check: Arc::new(check), rejected_ids, overrides: HashMap::new(), decoys: Decoys::default() })
     }
 
     /// Makes something different for one user, in place of what was different before; `anonymous` stands for the
@@ -83,14 +85,23 @@ impl SystemUsers {
     pub fn override_user(&mut self, name: UserName, different: UserOverride) -> Result<(), SystemUsersError> {
         self.options.check_override(&name, &different)?;
         let name = if name.is_anonymous() { anonymous() } else { name };
-        self.overrides.insert(name, different);
+        if let Some(hash) = hash_of(&different) {
+            self.decoys.add(&Arc::new(hash));
+        }
+        if let Some(hash) = self.overrides.insert(name, different).as_ref().and_then(hash_of) {
+            self.decoys.remove(&hash);
+        }
         Ok(())
     }
 
-    /// Whether there is an account that this name logs in to.
+    /// Whether there is an account that this name logs in to. Where the machine cannot tell, as when its directory
+    /// service is down, there is none that is known to be gone.
     #[must_use]
     pub fn serves(&self, name: &UserName) -> bool {
-        if name.is_anonymous() { self.options.anonymous_user.is_some() } else { self.find(name).is_ok() }
+        if name.is_anonymous() {
+            return self.options.anonymous_user.is_some();
+        }
+        self.find(name).map_or_else(|refusal| matches!(refusal, Refusal::Failed(_)), |_| true)
     }
 
     /// The account of somebody who may log in, if the password is right.
@@ -113,32 +124,47 @@ impl SystemUsers {
         let peer = attempt.peer.ip();
         let user = match self.find(name) {
             Ok(user) => user,
-            Err(refusal) => {
-                self.refuse_slowly(name, peer);
-                return Err(refusal);
-            }
+            Err(refusal) => return Err(self.refuse_slowly(attempt, None, refusal)),
         };
-        match self.overrides.get(name).and_then(|different| different.credential.as_ref()) {
-            None => self.check.authenticate(name, password, peer)?,
-            Some(credential) if !is_proof(credential, password) => {
-                self.refuse_slowly(name, peer);
-                return Err(Refusal::Check(CheckError::Refused("wrong password of its own".to_owned())));
-            }
-            Some(_) => self.check.is_usable(name, peer)?,
+        let Some(credential) = self.different(name, &user).and_then(|different| different.credential.as_ref()) else {
+            let judged = self.check.authenticate(name, password, peer);
+            judged.inspect_err(|_| self.decoys.verify(password, None))?;
+            return Ok(user);
+        };
+        let (is_proof, verified) = prove_by(credential, password);
+        if !is_proof {
+            let refusal = Refusal::Check(CheckError::Refused("wrong password of its own".to_owned()));
+            return Err(self.refuse_slowly(attempt, verified.as_ref(), refusal));
         }
+        self.check.is_usable(name, peer)?;
         Ok(user)
     }
 
-    fn refuse_slowly(&self, name: &UserName, peer: IpAddr) {
+    /// Does the work of a wrong password: that of the machine, and that of an override, whatever hash it has. A machine
+    /// that can tell of nobody refuses all alike.
+    fn refuse_slowly(&self, attempt: &LoginAttempt, verified: Option<&HashedPassword>, refusal: Refusal) -> Refusal {
         let nobodys: String = iter::repeat_with(fastrand::alphanumeric).take(40).collect();
-        let _ = self.check.authenticate(name, &Secret::from(&*nobodys), peer);
+        let judged = self.check.authenticate(&attempt.user, &Secret::from(&*nobodys), attempt.peer.ip());
+        self.decoys.verify(&attempt.password, verified);
+        match judged {
+            Err(failed @ CheckError::Failed(_)) => failed.into(),
+            _ => refusal,
+        }
+    }
+
+    /// What is different for a user: by the name given, or else by the machine's own spelling of it, where the machine
+    /// takes several. To spell a name otherwise is no way round an override.
+    fn different(&self, name: &UserName, user: &User) -> Option<&UserOverride> {
+        if name.is_anonymous() {
+            return self.overrides.get(&anonymous());
+        }
+        self.overrides.get(name).or_else(|| self.overrides.get(&user.name.parse::<UserName>().ok()?))
     }
 
     fn serve(&self, name: &UserName, user: &User) -> io::Result<Account> {
         let anonymous = name.is_anonymous();
         let own = UserOverride::default();
-        let key = if anonymous { &self::anonymous() } else { name };
-        let different = self.overrides.get(key).unwrap_or(&own);
+        let different = self.different(name, user).unwrap_or(&own);
         let options = &self.options;
         let home = different.home.as_deref().unwrap_or(&user.dir);
         let filesystem = if anonymous { Filesystem::Home } else { options.filesystem };
@@ -220,12 +246,23 @@ fn existing(name: &UserName) -> Result<User, SystemUsersError> {
     found.ok_or_else(|| SystemUsersError::Unknown(name.clone()))
 }
 
-fn is_proof(credential: &Credential, password: &Secret) -> bool {
+fn hash_of(different: &UserOverride) -> Option<HashedPassword> {
+    match &different.credential {
+        Some(Credential::Hash(hash)) => hash.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Whether the password is right, and what was verified for it.
+fn prove_by(credential: &Credential, password: &Secret) -> (bool, Option<HashedPassword>) {
     match credential {
-        Credential::Plain(own) => own == password,
-        Credential::Hash(hash) => hash.parse::<HashedPassword>().is_ok_and(|hash| hash.verify(password)),
-        Credential::Any => true,
-        Credential::None => false,
+        Credential::Plain(own) => (own == password, None),
+        Credential::Hash(hash) => match hash.parse::<HashedPassword>() {
+            Ok(hash) => (hash.verify(password), Some(hash)),
+            Err(_) => (false, None),
+        },
+        Credential::Any => (true, None),
+        Credential::None => (false, None),
     }
 }
 
@@ -279,3 +316,105 @@ impl fmt::Display for CheckError {
 }
 
 impl std::error::Error for CheckError {}
+
+#[cfg(test)]
+mod tests {
+    use ftp_types::Permissions;
+
+    use super::*;
+    use crate::password::tests::VERIFIED;
+
+    /// Knows nobody's password, and says so.
+    struct Stranger(CheckError);
+
+    impl AccountCheck for Stranger {
+        fn authenticate(&self, _: &UserName, _: &Secret, _: IpAddr) -> Result<(), CheckError> {
+            Err(self.0.clone())
+        }
+
+        fn is_usable(&self, _: &UserName, _: IpAddr) -> Result<(), CheckError> {
+            Ok(())
+        }
+    }
+
+    fn name(text: &str) -> UserName {
+        text.parse().unwrap()
+    }
+
+    /// Whatever the process may do.
+    fn users() -> SystemUsers {
+        users_of(CheckError::Refused("wrong".to_owned()))
+    }
+
+    fn users_of(said: CheckError) -> SystemUsers {
+        let options = SystemOptions { require_valid_shell: false, ..SystemOptions::default() };
+        let (rejected_ids, overrides, decoys) = (HashSet::new(), HashMap::new(), Decoys::default());
+        SystemUsers { options, check: Arc::new(Stranger(said)), rejected_ids, overrides, decoys }
+    }
+
+    fn with_hash(hash: &str) -> UserOverride {
+        UserOverride { credential: Some(Credential::Hash(hash.to_owned())), ..UserOverride::default() }
+    }
+
+    /// What a wrong password is answered.
+    fn told(users: &SystemUsers, user: &str) -> AuthError {
+        let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
+        let (user, password) = (name(user), Secret::from("wrong"));
+        users.authenticate(&LoginAttempt { user, password, peer, local, secure: true, certificate: None }).unwrap_err()
+    }
+
+    /// The costs of the verifications that a wrong password takes, sorted.
+    fn work(users: &SystemUsers, user: &str) -> Vec<String> {
+        VERIFIED.take();
+        assert_eq!(told(users, user), AuthError::Rejected);
+        let mut work = VERIFIED.take();
+        work.sort_unstable();
+        work
+    }
+
+    #[test]
+    fn a_wrong_password_costs_the_same_for_those_with_a_hash_of_their_own_and_all_others() {
+        let mut users = users();
+        assert!(work(&users, "nobody").is_empty());
+        let bcrypt = "$2b$04$abcdefghijklmnopqrstuu9TZCje2SiNZlD32yso8m7CjQBbfb7i.";
+        users.override_user(name("root"), with_hash(bcrypt)).unwrap();
+        users
+            .override_user(name("daemon"), with_hash("$5$Xy./9z$cYffGY9CQb/SpTtuixJwLoG0y8oSnH6Q336HNEMCxPD"))
+            .unwrap();
+        let all = work(&users, "no-such-account");
+        assert_eq!(all.len(), 2);
+        for name in ["root", "daemon", "nobody"] {
+            assert_eq!(work(&users, name), all, "{name}");
+        }
+        // What nobody has any more is verified no more.
+        let credential = Some(Credential::Plain(Secret::from("x")));
+        users.override_user(name("daemon"), UserOverride { credential, ..UserOverride::default() }).unwrap();
+        assert_eq!(work(&users, "nobody").len(), 1);
+        assert_eq!(work(&users, "daemon").len(), 1);
+    }
+
+    #[test]
+    fn another_spelling_of_a_name_is_no_way_round_what_is_different_for_it() {
+        let mut users = users();
+        let read = UserOverride { permissions: Some(Permissions::READ), ..UserOverride::default() };
+        users.override_user(name("nobody"), read).unwrap();
+        let nobody = existing(&name("nobody")).unwrap();
+        let permissions = |spelt: &str| users.different(&name(spelt), &nobody).and_then(|found| found.permissions);
+        assert_eq!(permissions("nobody"), Some(Permissions::READ));
+        assert_eq!(permissions("NOBODY"), Some(Permissions::READ));
+        let other = existing(&name("root")).unwrap();
+        assert!(users.different(&name("root"), &other).is_none());
+        // The account behind anonymous sessions is not the one that logs in by its name.
+        assert!(users.different(&name("anonymous"), &nobody).is_none());
+    }
+
+    #[test]
+    fn a_machine_that_cannot_tell_tells_no_names() {
+        let mut users = users_of(CheckError::Failed("no such service".to_owned()));
+        let credential = Some(Credential::Plain(Secret::from("x")));
+        users.override_user(name("daemon"), UserOverride { credential, ..UserOverride::default() }).unwrap();
+        for name in ["nobody", "daemon", "no-such-account"] {
+            assert_eq!(told(&users, name), AuthError::Unavailable, "{name}");
+        }
+    }
+}
