@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::{Arc, Mutex};
 
 use ftp_fs::system::{
-    AccountCheck, CheckError, Credentials, Filesystem, SystemOptions, SystemUsers, UserOverride, impersonating,
+    AccountCheck, CheckError, Credentials, Filesystem, Impersonated, SystemOptions, SystemUsers, UserOverride,
+    impersonating,
 };
-use ftp_fs::{AuthError, BlockingAuthenticator, Credential, LoginAttempt};
-use ftp_types::{Secret, UserName};
+use ftp_fs::{AuthError, BlockingAuthenticator, BlockingBackend, Credential, LocalFs, LoginAttempt};
+use ftp_types::{Secret, UserName, VirtualPath, WriteMode};
 
 use crate::accounts::{Account, PASSWORD};
 
@@ -41,6 +42,34 @@ fn a_thread_that_acts_as_a_user_has_no_capabilities_and_comes_back() {
     assert_eq!(["Uid:", "Gid:", "Groups:", "CapEff:", "CapPrm:"].map(line), before);
     let made = fs::metadata(account.home.join("made")).unwrap();
     assert_eq!((made.uid(), made.gid()), (uid, gid));
+}
+
+#[test]
+fn what_takes_a_files_place_is_its_groups_or_no_groups() {
+    const GROUP: u32 = 4242;
+    let account = Account::new();
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let replace = |name: &str, mode, groups: &[u32]| {
+        let file = folder.path().join(name);
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::chown(&file, Some(0), Some(GROUP)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let credentials = Credentials::new(account.uid, account.gid, groups.iter().copied()).unwrap();
+        let storage = Impersonated::open(Arc::new(credentials), || LocalFs::open(folder.path())).unwrap();
+        let path = VirtualPath::root().child(name.as_bytes()).unwrap();
+        let mut writer = storage.create(&path, WriteMode::Replace).unwrap();
+        writer.write_all(b"new").unwrap();
+        writer.finish().unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        let made = fs::metadata(&file).unwrap();
+        assert_eq!(made.uid(), account.uid);
+        (made.gid(), made.mode() & 0o777)
+    };
+    assert_eq!(replace("of-the-group", 0o660, &[account.gid, GROUP]), (GROUP, 0o660));
+    // The rights of that group are not for another one, beyond what everybody has.
+    assert_eq!(replace("of-others", 0o676, &[account.gid]), (account.gid, 0o666));
+    assert_eq!(replace("of-others-alone", 0o662, &[account.gid]), (account.gid, 0o622));
 }
 
 /// Knows one password, and remembers what it was asked.

@@ -50,7 +50,7 @@ mod unix {
     }
 
     impl Staged {
-        /// Makes the file, with the owner (where the system allows) and mode of the one that it will replace.
+        /// Makes the file, with the owner and group (where the system allows) and mode of the one that it will replace.
         pub(in crate::local) fn new(
             directory: OwnedFd,
             target: &[u8],
@@ -64,8 +64,13 @@ mod unix {
             };
             let _ = sys::flock(&file, FlockOperation::NonBlockingLockExclusive);
             let (owner, group) = (sys::Uid::from_raw(replaced.st_uid), sys::Gid::from_raw(replaced.st_gid));
-            let _ = sys::fchown(&file, Some(owner), Some(group));
-            let _ = sys::fchmod(&file, Mode::from_raw_mode(replaced.st_mode & 0o777));
+            let mut mode = replaced.st_mode & 0o777;
+            // Users can give files to the groups that they are in, and to nobody else.
+            let taken_over = sys::fchown(&file, Some(owner), Some(group)).is_ok();
+            if !taken_over && sys::fchown(&file, None, Some(group)).is_err() {
+                mode = without_group(mode);
+            }
+            let _ = sys::fchmod(&file, Mode::from_raw_mode(mode));
             Ok((Self { directory, name, target: target.to_vec() }, file))
         }
 
@@ -83,6 +88,12 @@ mod unix {
                 let _ = sys::unlinkat(&self.directory, &*self.name, AtFlags::empty());
             }
         }
+    }
+
+    /// The mode of a file that got into another group: what the old one had more than everybody is not for that one.
+    const fn without_group(mode: sys::RawMode) -> sys::RawMode {
+        let everybodys = (mode & 0o007) << 3;
+        mode & (0o707 | everybodys)
     }
 
     /// Clears a directory in which nothing is but what a killed server left behind. Tells whether it is empty now.
