@@ -189,6 +189,7 @@ fn accounts_and_relative_paths() {
     let perm = "elradfmwMT".parse().unwrap();
     assert_eq!(alice.overrides, [Override { path: "/incoming".try_into().unwrap(), perm, recursive: true }]);
     assert!(matches!(&bob.credential, Credential::Hash(hash) if hash.starts_with("$argon2id$")));
+    assert_eq!(format!("{:?} {:?}", alice.credential, bob.credential), "Password(***) Hash(***)");
     assert_eq!(bob.perm.to_string(), "elr");
     let perm = "elr".parse().unwrap();
     let limits = Limits { total_write: Some(Some(7)), ..Limits::default() };

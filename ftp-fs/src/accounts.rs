@@ -52,8 +52,8 @@ enum Verifier {
     None,
 }
 
-/// What a user proves to be themselves with.
-#[derive(Clone, Debug)]
+/// What a user proves to be themselves with. Neither passwords nor hashes are printed.
+#[derive(Clone)]
 pub enum Credential {
     /// A password.
     Plain(Secret),
@@ -460,6 +460,17 @@ impl NewUser {
     }
 }
 
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain(***)",
+            Self::Hash(_) => "Hash(***)",
+            Self::Any => "Any",
+            Self::None => "None",
+        })
+    }
+}
+
 impl Credential {
     fn into_verifier(self) -> Result<Verifier, UserError> {
         Ok(match self {
@@ -596,6 +607,12 @@ mod tests {
         let mut work = VERIFIED.take();
         work.sort_unstable();
         work
+    }
+
+    #[test]
+    fn neither_passwords_nor_hashes_are_printed() {
+        let credentials = [Credential::Plain(Secret::from("x")), Credential::Hash(CHEAP.to_owned()), Credential::Any];
+        assert_eq!(format!("{credentials:?}"), "[Plain(***), Hash(***), Any]");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The accounts of the file: `[[user]]` and `[anonymous]`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ftp_fs::Fingerprint;
@@ -66,8 +67,8 @@ impl User {
     }
 }
 
-/// What proves a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What proves a user. Neither passwords nor hashes are printed.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// The password itself.
     Password(Secret),
@@ -75,6 +76,16 @@ pub enum Credential {
     Hash(String),
     /// No password: one of the user's certificates.
     Certificate,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password(***)",
+            Self::Hash(_) => "Hash(***)",
+            Self::Certificate => "Certificate",
+        })
+    }
 }
 
 /// `[[user.override]]`: the permissions of one directory.
