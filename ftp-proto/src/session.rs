@@ -240,11 +240,8 @@ impl Session {
     pub fn handle_eof(&mut self, now: Instant) {
         self.observe(now);
         // A QUIT that will be refused ends nothing.
-        let said_quit = |line: &[u8]| {
-            let (verb, argument) = parse::words(line);
-            verb.eq_ignore_ascii_case(b"QUIT") && argument.is_empty()
-        };
-        let ends_itself = matches!(self.phase, Phase::Ending(..)) || self.lane.any(said_quit);
+        let said_quit = || self.lane.any(|line| self.will_run(line, &["QUIT"]));
+        let ends_itself = matches!(self.phase, Phase::Ending(..)) || said_quit();
         if !ends_itself {
             self.close(CloseReason::PeerClosed);
         }
@@ -507,7 +504,10 @@ impl Session {
 
     /// Runs commands from the head of the lane while they may run.
     fn advance(&mut self) {
-        if self.lane.head().is_some_and(ends_waiting) {
+        // No client sends these to wait for a port.
+        let ends_waiting =
+            |head: &Framed| matches!(head, Framed::Line { line, .. } if self.will_run(line, &["ABOR", "QUIT"]));
+        if self.waiting_listen.is_some() && self.lane.head().is_some_and(ends_waiting) {
             self.give_up_listening();
         }
         while matches!(self.phase, Phase::Serving)
@@ -611,6 +611,12 @@ impl Session {
         }
     }
 
+    /// Whether the line is one of these commands, and would not be refused as things stand.
+    fn will_run(&self, line: &[u8], names: &[&str]) -> bool {
+        let command = Command::parse(line).filter(|command| names.contains(&command.info().name));
+        command.is_some_and(|command| self.refusal(&command).is_none())
+    }
+
     /// The first reply of a session.
     pub(crate) fn greet(&mut self) {
         if !mem::replace(&mut self.greeted, true) {
@@ -683,13 +689,6 @@ impl fmt::Debug for Session {
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the line is one that no client sends to wait for a port.
-fn ends_waiting(framed: &Framed) -> bool {
-    let Framed::Line { line, .. } = framed else { return false };
-    let (verb, argument) = parse::words(line);
-    argument.is_empty() && (verb.eq_ignore_ascii_case(b"ABOR") || verb.eq_ignore_ascii_case(b"QUIT"))
 }
 
 /// With so many outputs not yet taken by the driver no further command is run.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftp_driver::{Addresses, Runtime, Service, Summary, serve_connection};
-use ftp_proto::Instant;
+use ftp_proto::{Config, Instant};
 
 use crate::world::{SimStream, Task, World};
 use crate::{local, service};
@@ -73,6 +73,18 @@ fn abor_quit_and_a_lost_connection_leave_the_queue() {
     drop(first);
     fifth.hears("229 ");
     second.says("NOOP\r\n", "200 ");
+}
+
+#[test]
+fn commands_that_are_not_offered_leave_no_queue() {
+    let disabled_commands = ["ABOR", "QUIT"].map(str::to_owned).into();
+    let config = Config { disabled_commands, ..Config::default() };
+    let mut room = Room::new(service().passive_ports(40_000..=40_000).config(config).build());
+    let [mut first, mut second] = std::array::from_fn(|_| room.login());
+    first.port();
+    second.says("EPSV\r\nABOR\r\nQUIT\r\n", "");
+    drop(first);
+    assert_eq!(second.hears("229 ").matches("502 ").count(), 2);
 }
 
 #[test]
