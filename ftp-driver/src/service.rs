@@ -68,6 +68,13 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
 }
 
+impl Shared {
+    fn set_rates(&self, rates: &Rates) {
+        self.server_limits.set(&rates.server, rates.burst);
+        self.users.set(&rates.user, rates.burst);
+    }
+}
+
 /// How much is moved at a time, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffers {
@@ -115,12 +122,12 @@ impl Service {
     }
 
     /// The same service in the place of an older one, whose sessions go on: limits for a user and for the server hold
-    /// for old and new sessions together, and are those of this service from now on. Those who run the accept loop
-    /// themselves use it; the adapters' servers do so on their own.
+    /// for old and new sessions together, and are those of this service from now on; that of a user from the user's next
+    /// login on, in whatever session. Those who run the accept loop themselves use it; the adapters' servers do so on
+    /// their own.
     #[must_use]
     pub fn in_place_of(&self, older: &Self) -> Self {
-        let rates = &self.settings.rates;
-        older.shared.server_limits.set(&rates.server, rates.burst);
+        older.shared.set_rates(&self.settings.rates);
         Self { shared: Arc::clone(&older.shared), ..self.clone() }
     }
 
@@ -342,7 +349,7 @@ impl ServiceBuilder {
             Arc::make_mut(&mut self.0.config).tls = Some(TlsPolicy::default());
         }
         let shared = Shared::default();
-        shared.server_limits.set(&self.0.rates.server, self.0.rates.burst);
+        shared.set_rates(&self.0.rates);
         Service { settings: Arc::new(self.0), shared: Arc::new(shared), stop: Stop::new(), implicit_tls: false }
     }
 }

@@ -51,6 +51,10 @@ pub(crate) struct Users(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
+    /// What holds for users whose accounts say nothing else: the settings of the newest service, whatever service a
+    /// session began under.
+    rates: BothWays<Rate>,
+    burst: Duration,
     limits: HashMap<UserName, BothWays<Limit>>,
     /// With so many entries it is time to look for those that are of no more use.
     sweep_at: usize,
@@ -123,10 +127,25 @@ impl BothWays<Limit> {
 }
 
 impl Users {
+    /// Sets what later logins get whose accounts say nothing else.
+    pub(crate) fn set(&self, rates: &BothWays<Rate>, burst: Duration) {
+        let mut table = self.table();
+        (table.rates, table.burst) = (rates.clone(), burst);
+    }
+
+    fn defaults(&self) -> (BothWays<Rate>, Duration) {
+        let table = self.table();
+        (table.rates.clone(), table.burst)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The limits that all sessions of the user share, from now on with these rates.
     fn enter(&self, user: &UserName, rates: &BothWays<Rate>, burst: Duration, now: Instant) -> BothWays<Limit> {
         let name = if user.is_anonymous() { anonymous() } else { user.clone() };
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table();
         if table.limits.len() >= table.sweep_at {
             table.limits.retain(|_, limits| !(limits.receive.is_forgotten(now) && limits.send.is_forgotten(now)));
             table.sweep_at = SWEEP.max(table.limits.len() * 2);
@@ -141,9 +160,10 @@ impl SpeedLimits {
     /// What holds after this login, which is also the last word on the user's other sessions.
     pub(crate) fn of(account: &Account, rates: &Rates, users: &Users, server: &BothWays<Limit>, now: Instant) -> Self {
         let own = |limit: Option<u64>, default| limit.map_or(default, NonZeroU64::new);
+        let (defaults, burst) = users.defaults();
         let total = BothWays {
-            receive: own(account.total_read_limit, rates.user.receive),
-            send: own(account.total_write_limit, rates.user.send),
+            receive: own(account.total_read_limit, defaults.receive),
+            send: own(account.total_write_limit, defaults.send),
         };
         Self {
             transfer: BothWays {
@@ -151,7 +171,7 @@ impl SpeedLimits {
                 send: own(account.write_limit, rates.transfer.send),
             },
             burst: rates.burst,
-            user: users.enter(&account.user, &total, rates.burst, now),
+            user: users.enter(&account.user, &total, burst, now),
             server: server.clone(),
         }
     }
@@ -198,8 +218,11 @@ impl Throttle {
         turn
     }
 
-    /// Waits for the turn of so many bytes.
+    /// Waits for the turn of so many bytes; no bytes need none.
     pub(crate) async fn wait<R: Runtime>(&self, runtime: &R, meter: &Meter, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         let now = runtime.now();
         let reserve = |limit: &Limit| limit.bucket().as_mut().map(|bucket| bucket.reserve(bytes, now));
         // Of every limit, even of those that are not in the way: they count the bytes as well.

@@ -9,7 +9,7 @@ use ftp_driver::rustls::pki_types::pem::PemObject;
 use ftp_driver::rustls::{ClientConfig, RootCertStore};
 use ftp_driver::{Addresses, Runtime, Service, ServiceBuilder, Summary, TlsServer, serve_connection};
 use ftp_fs::{BlockingBackend, Credential, MemoryFs, NewUser, Storage, VirtualUsers};
-use ftp_proto::{CloseReason, Config};
+use ftp_proto::{CloseReason, Config, Instant};
 use ftp_types::{Permissions, Secret, WriteMode};
 
 use crate::link::Link;
@@ -142,6 +142,32 @@ fn limits_hold_for_the_sessions_before_and_after_a_reload_together() {
     seats.push(site.download("alice", Over::Image, "/big"));
     let moved = site.run(&mut seats, TEN_SECONDS);
     check(&moved, LIMIT / 2, "user");
+}
+
+#[test]
+fn a_login_in_a_session_from_before_a_reload_brings_no_old_limit_back() {
+    let old = service().build();
+    let mut site = Site::new(old.clone());
+    let mut before = site.download("alice", Over::Image, "/big");
+    before.says("ABOR\r\n", "426 ");
+    site.service = limited(Whose::User, Way::Down, LIMIT).build().in_place_of(&old);
+    let mut seats = vec![site.download("alice", Over::Image, "/big")];
+    before.says("USER alice\r\n", "331 ");
+    before.says("PASS secret\r\n", "230 ");
+    let moved = site.run(&mut seats, TEN_SECONDS);
+    check(&moved, LIMIT, "user");
+}
+
+#[test]
+fn an_upload_ends_without_waiting_for_its_turn() {
+    // Nine others have asked for their bytes of this second.
+    let mut site = Site::new(limited(Whose::Server, Way::Up, 10).build());
+    let mut last = site.begin("bob", Way::Up, Over::Image);
+    let mut seats: Vec<Seat> = (0..9).map(|_| site.begin("alice", Way::Up, Over::Image)).collect();
+    while seats.iter_mut().any(Seat::work) {}
+    last.data.as_mut().unwrap().close();
+    last.says("", "226 ");
+    assert_eq!(site.world.now(), Instant::default());
 }
 
 #[test]
