@@ -86,7 +86,7 @@ impl<'a, R: Runtime> Arrivals<'a, R> {
         let mut found = None;
         self.announced.retain_mut(|announced| match announced.as_mut().poll(cx) {
             Poll::Ready(stream) => {
-                found = found.take().or(stream);
+                found = found.take().or_else(|| stream.filter(sockets::prepare_data));
                 false
             }
             Poll::Pending => true,

@@ -39,7 +39,8 @@ pub struct Config {
     pub tls: Option<TlsPolicy>,
     /// The charset of clients that have not said `OPTS UTF8 ON`; `None`: UTF-8, and any bytes, as they are.
     pub codec: Option<Arc<dyn PathCodec>>,
-    /// Verbs, in any case, that are answered by 502 as if they did not exist. FEAT and HELP do not tell of them.
+    /// Verbs, in any case, that are answered by 502 as if they did not exist. FEAT and HELP do not tell of them. Each is
+    /// for itself: XMKD does what MKD does.
     pub disabled_commands: Vec<String>,
     /// Whether each command line is told by [`Event::Command`](crate::Event::Command).
     pub report_commands: bool,
