@@ -53,7 +53,7 @@ pub(crate) fn attempt(server: &Server, name: &str, password: &str) -> String {
 /// Asserts that the storage refuses a command, with a data connection at hand if it takes one.
 #[track_caller]
 pub(crate) fn refused(client: &mut Client, command: &str) {
-    if ["LIST", "MLSD", "RETR", "STOR"].contains(&command.split(' ').next().unwrap()) {
+    if ["APPE", "LIST", "MLSD", "RETR", "STOR"].contains(&command.split(' ').next().unwrap()) {
         assert!(client.command("EPSV").starts_with("229"));
     }
     let reply = client.command(command);

@@ -14,6 +14,7 @@ on_both_runtimes!(
     two_users_at_once_are_each_themselves,
     directories_of_a_group_are_for_its_members,
     whoever_logs_in_anew_is_somebody_else,
+    what_the_kernel_tells_the_server_of_itself_is_for_no_user,
     thousands_of_interleaved_operations_are_never_done_as_another,
 );
 
@@ -116,6 +117,21 @@ fn whoever_logs_in_anew_is_somebody_else(runtime: &str) {
     refused(&mut client, &format!("DELE {shared}/first"));
     assert_eq!(owner(&Path::new(&shared).join("first")), (alice.uid, alice.gid));
     assert_eq!(owner(&Path::new(&shared).join("second")), (bob.uid, bob.gid));
+}
+
+/// The kernel lets each thread of a process at what it tells of that process, whoever the thread acts as.
+fn what_the_kernel_tells_the_server_of_itself_is_for_no_user(runtime: &str) {
+    let account = Account::new();
+    let site = Site::new();
+    let server = serve(&site, runtime, "");
+    let mut client = server.login(&account.name, PASSWORD);
+    for process in ["/proc/self".to_owned(), "/proc/thread-self".to_owned(), format!("/proc/{}", server.child.id())] {
+        for command in ["CWD #", "LIST #/", "LIST #/fd", "MLSD #/task", "RETR #/maps", "MLST #/exe", "APPE #/comm"] {
+            refused(&mut client, &command.replace('#', &process));
+        }
+    }
+    assert!(client.command("CWD /proc").starts_with("250"));
+    assert!(client.retrieve("NLST").windows(6).any(|name| name == b"mounts"));
 }
 
 /// Directories need no data connection, so there can be many of them; each file is several operations.

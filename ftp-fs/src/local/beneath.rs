@@ -20,6 +20,9 @@ pub(super) struct Root {
     directory: OwnedFd,
     /// Where it is on this machine: as it was named, and with all links resolved. Absolute links are measured by them.
     known_as: [VirtualPath; 2],
+    /// Whether the directories of processes are there; see [`LocalFs::without_processes`](super::LocalFs).
+    #[cfg(target_os = "linux")]
+    pub(super) has_processes: bool,
     #[cfg(any(target_os = "linux", target_os = "android"))]
     has_openat2: AtomicBool,
 }
@@ -37,6 +40,8 @@ impl Root {
         Ok(Self {
             directory,
             known_as: [as_virtual(&absolute(path)?)?, as_virtual(&path.canonicalize()?)?],
+            #[cfg(target_os = "linux")]
+            has_processes: true,
             #[cfg(any(target_os = "linux", target_os = "android"))]
             has_openat2: AtomicBool::new(true),
         })
@@ -59,6 +64,30 @@ impl Root {
 
     /// Opens a directory to pass through it.
     pub(super) fn directory(&self, path: &VirtualPath) -> Result<OwnedFd, FsError> {
+        let directory = self.any_directory(path)?;
+        self.check_passage(&directory, path)?;
+        Ok(directory)
+    }
+
+    /// Refuses the directories of processes, if there are to be none.
+    #[cfg(target_os = "linux")]
+    pub(super) fn check_passage(&self, directory: impl AsFd, path: &VirtualPath) -> Result<(), FsError> {
+        // The number that the root of every procfs has.
+        const PROC_ROOT: u64 = 1;
+        let is_of_processes = || -> Result<bool, Errno> {
+            let system = sys::fstatfs(&directory)?;
+            Ok(system.f_type == sys::PROC_SUPER_MAGIC && sys::fstat(&directory)?.st_ino != PROC_ROOT)
+        };
+        let refused = !self.has_processes && is_of_processes().explain("asking for the file system", path)?;
+        if refused { Err(FsError::Refused) } else { Ok(()) }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn check_passage(&self, _: impl AsFd, _: &VirtualPath) -> Result<(), FsError> {
+        Ok(())
+    }
+
+    fn any_directory(&self, path: &VirtualPath) -> Result<OwnedFd, FsError> {
         if path.components().any(staging::is_staged) {
             return Err(FsError::NotFound);
         }

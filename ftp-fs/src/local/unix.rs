@@ -40,6 +40,19 @@ impl LocalFs {
         Ok(Self { root: Arc::new(Root::open(directory.as_ref())?) })
     }
 
+    /// The same without the directories of processes in `/proc` and all other directories there, wherever that is mounted:
+    /// they are refused. The kernel lets a thread at what it tells of the thread's own process (open files, layout of the
+    /// memory), whoever the thread acts as, so that is not for users who are served under their own ids.
+    ///
+    /// # Panics
+    /// Never: nothing has been opened with it yet.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn without_processes(mut self) -> Self {
+        Arc::get_mut(&mut self.root).expect("only listings share the root").has_processes = false;
+        self
+    }
+
     #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
     pub(super) fn open_without_openat2(directory: &Path) -> io::Result<Self> {
         Ok(Self { root: Arc::new(Root::open(directory)?.without_openat2()) })
@@ -85,6 +98,7 @@ impl BlockingBackend for LocalFs {
             Err(errno) if could_be_a_link(errno) => Err(link_or_file(directory.as_fd(), name)),
             opened => opened.explain("opening a directory", path),
         }?;
+        self.root.check_passage(&opened, path)?;
         let names = Dir::new(opened).explain("opening a directory", path)?;
         Ok(Box::new(LocalListing { root: Arc::clone(&self.root), directory: path.clone(), names }))
     }

@@ -202,7 +202,8 @@ fn open(user: &User, home: &Path, filesystem: Filesystem) -> io::Result<(Storage
         Filesystem::Home => (home, VirtualPath::root()),
         Filesystem::Unix => (Path::new("/"), virtual_path(home)?),
     };
-    Ok((Storage::blocking(Impersonated::open(identity, || LocalFs::open(root))?), start))
+    let files = Impersonated::open(identity, || Ok(LocalFs::open(root)?.without_processes()))?;
+    Ok((Storage::blocking(files), start))
 }
 
 fn virtual_path(home: &Path) -> io::Result<VirtualPath> {
