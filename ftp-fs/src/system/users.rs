@@ -95,7 +95,7 @@ impl SystemUsers {
     }
 
     /// Whether there is an account that this name logs in to. Where the machine cannot tell, as when its directory
-    /// service is down, there is none that is known to be gone.
+    /// service is down, nobody is known to be gone.
     #[must_use]
     pub fn serves(&self, name: &UserName) -> bool {
         if name.is_anonymous() {

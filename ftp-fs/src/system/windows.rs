@@ -78,10 +78,14 @@ impl WindowsUsers {
         Ok(())
     }
 
-    /// Whether somebody of that name may log in, given the right password.
+    /// Whether somebody of that name may log in, given the right password. Where the machine cannot tell, as when no
+    /// domain controller answers, nobody is known to be gone.
     #[must_use]
     pub fn serves(&self, name: &UserName) -> bool {
-        if name.is_anonymous() { self.options.anonymous_user.is_some() } else { self.find(name).is_ok() }
+        if name.is_anonymous() {
+            return self.options.anonymous_user.is_some();
+        }
+        self.find(name).map_or_else(|refusal| matches!(refusal, Refusal::Failed(_)), |_| true)
     }
 
     fn find(&self, name: &UserName) -> Result<Sid, Refusal> {
