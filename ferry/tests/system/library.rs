@@ -9,7 +9,7 @@ use ftp_fs::system::{
     AccountCheck, CheckError, Credentials, Filesystem, Impersonated, SystemOptions, SystemUsers, UserOverride,
     impersonating,
 };
-use ftp_fs::{AuthError, BlockingAuthenticator, BlockingBackend, Credential, LocalFs, LoginAttempt};
+use ftp_fs::{AuthError, BlockingAuthenticator, BlockingBackend, Credential, LocalFs, LoginAttempt, Remains};
 use ftp_types::{Secret, UserName, VirtualPath, WriteMode};
 
 use crate::accounts::{Account, PASSWORD};
@@ -70,6 +70,27 @@ fn what_takes_a_files_place_is_its_groups_or_no_groups() {
     // The rights of that group are not for another one, beyond what everybody has.
     assert_eq!(replace("of-others", 0o676, &[account.gid]), (account.gid, 0o666));
     assert_eq!(replace("of-others-alone", 0o662, &[account.gid]), (account.gid, 0o622));
+}
+
+#[test]
+fn where_nothing_may_take_a_files_place_it_is_overwritten() {
+    let account = Account::new();
+    let folder = tempfile::tempdir().unwrap();
+    // As `/tmp` is: who owns neither the directory nor the file cannot replace it.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let file = folder.path().join("everybodys");
+    fs::write(&file, "the old content").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let credentials = Credentials::new(account.uid, account.gid, [account.gid]).unwrap();
+    let storage = Impersonated::open(Arc::new(credentials), || LocalFs::open(folder.path())).unwrap();
+    let path = VirtualPath::root().child(b"everybodys").unwrap();
+    let mut writer = storage.create(&path, WriteMode::Replace).unwrap();
+    assert_eq!(writer.remains(), Remains::Overwritten);
+    writer.write_all(b"new").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(fs::read(&file).unwrap(), b"new");
+    assert_eq!(fs::metadata(&file).unwrap().uid(), 0);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// Knows one password, and remembers what it was asked.

@@ -71,6 +71,10 @@ mod unix {
                 mode = without_group(mode);
             }
             let _ = sys::fchmod(&file, Mode::from_raw_mode(mode));
+            if !taken_over && is_held(&directory, &file, replaced) {
+                let _ = sys::unlinkat(&directory, &*name, AtFlags::empty());
+                return Err((directory, Errno::PERM));
+            }
             Ok((Self { directory, name, target: target.to_vec() }, file))
         }
 
@@ -88,6 +92,13 @@ mod unix {
                 let _ = sys::unlinkat(&self.directory, &*self.name, AtFlags::empty());
             }
         }
+    }
+
+    /// Whether a file cannot be replaced by the one who made `file`: in a sticky directory, where both are others'.
+    fn is_held(directory: &OwnedFd, file: &OwnedFd, replaced: &Stat) -> bool {
+        let (Ok(directory), Ok(file)) = (sys::fstat(directory), sys::fstat(file)) else { return false };
+        let is_sticky = Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX);
+        is_sticky && ![directory.st_uid, replaced.st_uid].contains(&file.st_uid)
     }
 
     /// The mode of a file that got into another group: what the old one had more than everybody is not for that one.
