@@ -1,12 +1,10 @@
 //! A certificate for a server that was given none.
 
-use std::fmt::Write;
-
 use ftp_driver::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use ftp_driver::rustls::sign::CertifiedKey;
 use ftp_driver::{TlsServer, rustls};
+use ftp_fs::Fingerprint;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 
@@ -35,13 +33,7 @@ impl SelfSigned {
 
     /// `SHA-256 AA:BB:…`
     pub(super) fn fingerprint(&self) -> String {
-        let mut text = String::from("SHA-256");
-        for (index, byte) in Sha256::digest(&self.certificate).iter().enumerate() {
-            let separator = if index == 0 { ' ' } else { ':' };
-            // Writing to a string does not fail.
-            let _ = write!(text, "{separator}{byte:02X}");
-        }
-        text
+        format!("SHA-256 {}", Fingerprint::of(&self.certificate))
     }
 }
 
