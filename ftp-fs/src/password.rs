@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, PasswordVerifier, Version};
 use ftp_types::Secret;
-use password_hash::phc::PasswordHash;
+use password_hash::phc::{Output, PasswordHash};
 use pbkdf2::Pbkdf2;
 use scrypt::Scrypt;
 
@@ -72,7 +72,7 @@ impl HashedPassword {
         };
         let password = password.expose();
         match scheme {
-            Scheme::Argon2 => Argon2::default().verify_password(password, &**hash).is_ok(),
+            Scheme::Argon2 => argon2(password, hash).is_some_and(|output| hash.hash == Some(output)),
             Scheme::Scrypt => Scrypt::default().verify_password(password, &**hash).is_ok(),
             Scheme::Pbkdf2 => Pbkdf2::default().verify_password(password, &**hash).is_ok(),
         }
@@ -137,6 +137,27 @@ impl Scheme {
         };
         if work > MAX_WORK || memory > MAX_MEMORY { Err(InvalidHash::TooCostly) } else { Ok(()) }
     }
+}
+
+/// What the hash of the password is if it is made as `like` was; in memory that the system gets back at once.
+///
+/// glibc keeps blocks of up to 32 MiB for itself once it has seen such ones come and go, for every thread that has
+/// verified: a gigabyte after a few dozen logins at a time. Larger ones come from the system, each on its own, and go
+/// back to it. What is not used of them is never touched, so it is address space alone.
+fn argon2(password: &[u8], like: &PasswordHash) -> Option<Output> {
+    const OF_THE_SYSTEM: usize = (33 << 20) / Block::SIZE;
+    let algorithm = Algorithm::try_from(like.algorithm.as_str()).ok()?;
+    let version = like.version.map(Version::try_from).transpose().ok()?.unwrap_or_default();
+    let params = Params::try_from(like).ok()?;
+    let count = params.block_count();
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(count.max(OF_THE_SYSTEM)).ok()?;
+    memory.resize(count, Block::new());
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))?;
+    let argon2 = Argon2::new(algorithm, version, params);
+    argon2.hash_password_into_with_memory(password, &like.salt?, output, &mut memory).ok()?;
+    Output::new(output).ok()
 }
 
 /// So many kilobytes that argon2 or scrypt fill, or rounds of PBKDF2, take ten seconds at most.
