@@ -114,7 +114,7 @@ impl LocalWriter {
     /// Where the directory takes no new file, the old one is overwritten; that it could be opened shows that this is
     /// allowed.
     fn stage(directory: OwnedFd, name: &[u8], path: &VirtualPath, old: File, stat: &Stat) -> Result<Self, FsError> {
-        match Staged::new(directory, name, stat) {
+        match Staged::new(directory, name, (old.as_fd(), stat)) {
             Ok((staged, file)) => {
                 let beside = Self::in_place(file.into(), path, None);
                 Ok(Self { staged: Some(staged), remains: Remains::Unchanged, ..beside })

@@ -50,11 +50,12 @@ mod unix {
     }
 
     impl Staged {
-        /// Makes the file, with the owner and group (where the system allows) and mode of the one that it will replace.
+        /// Makes the file, with the owner and group (where the system allows), mode and access control list of the one that
+        /// it will replace.
         pub(in crate::local) fn new(
             directory: OwnedFd,
             target: &[u8],
-            replaced: &Stat,
+            (old, replaced): (BorrowedFd<'_>, &Stat),
         ) -> Result<(Self, OwnedFd), (OwnedFd, Errno)> {
             let name = super::name();
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -65,9 +66,11 @@ mod unix {
             let _ = sys::flock(&file, FlockOperation::NonBlockingLockExclusive);
             let (owner, group) = (sys::Uid::from_raw(replaced.st_uid), sys::Gid::from_raw(replaced.st_gid));
             let mut mode = replaced.st_mode & 0o777;
+            let same_list = copy_access_list(old, file.as_fd());
             // Users can give files to the groups that they are in, and to nobody else.
             let taken_over = sys::fchown(&file, Some(owner), Some(group)).is_ok();
-            if !taken_over && sys::fchown(&file, None, Some(group)).is_err() {
+            let same_group = taken_over || sys::fchown(&file, None, Some(group)).is_ok();
+            if !same_group || !same_list {
                 mode = without_group(mode);
             }
             let _ = sys::fchmod(&file, Mode::from_raw_mode(mode));
@@ -94,6 +97,26 @@ mod unix {
         }
     }
 
+    /// Gives one file the access control list of another, or none if that has none, and tells whether that is so then. Where
+    /// there is a list, the mode of the group is the most that it gives to anybody, and not what the group has.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn copy_access_list(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
+        const LIST: &str = "system.posix_acl_access";
+        let mut list = [0; 8192];
+        match sys::fgetxattr(from, LIST, &mut list) {
+            Ok(len) => sys::fsetxattr(to, LIST, &list[..len], sys::XattrFlags::empty()).is_ok(),
+            // The directory may have given the new file one.
+            Err(Errno::NODATA) => matches!(sys::fremovexattr(to, LIST), Ok(()) | Err(Errno::NODATA)),
+            Err(errno) => errno == Errno::OPNOTSUPP,
+        }
+    }
+
+    /// Lists of other systems are not known here.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const fn copy_access_list(_: BorrowedFd<'_>, _: BorrowedFd<'_>) -> bool {
+        true
+    }
+
     /// Whether a file cannot be replaced by the one who made `file`: in a sticky directory, where both are others'.
     fn is_held(directory: &OwnedFd, file: &OwnedFd, replaced: &Stat) -> bool {
         let (Ok(directory), Ok(file)) = (sys::fstat(directory), sys::fstat(file)) else { return false };
@@ -101,7 +124,8 @@ mod unix {
         is_sticky && ![directory.st_uid, replaced.st_uid].contains(&file.st_uid)
     }
 
-    /// The mode of a file that got into another group: what the old one had more than everybody is not for that one.
+    /// The mode of a file that got into another group, or lost its list: what the old one's had more than everybody is not
+    /// for that group.
     const fn without_group(mode: sys::RawMode) -> sys::RawMode {
         let everybodys = (mode & 0o007) << 3;
         mode & (0o707 | everybodys)

@@ -99,6 +99,44 @@ fn what_vanishes_while_its_directory_is_listed_is_left_out() {
     assert_eq!(listing.next_batch(100), Ok(Vec::new()));
 }
 
+/// The mode shows the list's mask as that of the group: without the list, the group would have it.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn what_takes_a_files_place_has_its_access_control_list() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    use rustix::io::Errno;
+
+    const ACCESS: &str = "system.posix_acl_access";
+    const NOBODY: u32 = u32::MAX;
+    // Owner, user 4242, group, mask, others.
+    let entries = [(1, 6, NOBODY), (2, 6, 4242), (4, 0, NOBODY), (16, 6, NOBODY), (32, 0, NOBODY)];
+    let entry = |(tag, rights, id): (u16, u16, u32)| {
+        [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let list = [2_u32.to_le_bytes().to_vec(), entries.map(entry).concat()].concat();
+    let place = Place::new();
+    let (with, without) = (place.home().join("with"), place.home().join("without"));
+    fs::write(&with, "old").unwrap();
+    fs::write(&without, "old").unwrap();
+    if setxattr(&with, ACCESS, &list, XattrFlags::empty()) == Err(Errno::OPNOTSUPP) {
+        // Not every file system has them.
+        return;
+    }
+    let replace = |name: &str| {
+        let mut writer = place.open().create(&path(name), WriteMode::Replace).unwrap();
+        writer.write_all(b"new").unwrap();
+        writer.finish().unwrap();
+    };
+    replace("/with");
+    setxattr(place.home(), "system.posix_acl_default", &list, XattrFlags::empty()).unwrap();
+    replace("/without");
+    let mut found = [0; 256];
+    let length = getxattr(&with, ACCESS, &mut found).unwrap();
+    assert_eq!(found[..length], list);
+    assert_eq!(getxattr(&without, ACCESS, &mut found), Err(Errno::NODATA));
+    assert_eq!(fs::read(&with).unwrap(), b"new");
+}
+
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn it_conforms_without_openat2() {
