@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ftp_types::{Secret, UserName, VirtualPath};
 
-use self::token::{Sid, Token};
+use self::token::{Sid, Token, Way};
 use super::{Filesystem, Impersonated, SystemOptions, SystemUsersError, UserOverride};
 use crate::{Account, AuthError, BlockingAuthenticator, LocalFs, LoginAttempt, Storage};
 
@@ -20,7 +20,7 @@ use crate::{Account, AuthError, BlockingAuthenticator, LocalFs, LoginAttempt, St
 /// whoever the process runs as.
 ///
 /// An account can log in if it is allowed (or the list of those is empty) and not rejected, under any of its names;
-/// and if the machine lets it log on with that password, from the network or at the machine. Its home is its profile
+/// and if the machine lets it log on with that password from the network. Its home is its profile
 /// directory, which an account has once it was used at the machine; an override can name another.
 ///
 /// Nobody needs a shell: `require_valid_shell` means nothing here. Nobody can have a password of their own in place of
@@ -37,7 +37,7 @@ pub struct WindowsUsers {
 /// Whom an override is for; no SID: the anonymous sessions.
 type Key = Option<Sid>;
 
-type Logon = fn(&Sid, &Secret) -> io::Result<Token>;
+type Logon = fn(&Sid, &Secret, Way) -> io::Result<Token>;
 
 impl WindowsUsers {
     /// Offers the accounts; `anonymous_password` is that of the options' `anonymous_user`, empty as a rule (that of
@@ -58,7 +58,7 @@ impl WindowsUsers {
         }
         if let Some(name) = &options.anonymous_user {
             let cannot = |error| SystemUsersError::AnonymousLogon(name.clone(), error);
-            let token = logon(&existing(name)?, &password).map_err(cannot)?;
+            let token = logon(&existing(name)?, &password, Way::Anyhow).map_err(cannot)?;
             home(&token, true).filter(|home| home.is_dir()).ok_or_else(|| SystemUsersError::NoHome(name.clone()))?;
         }
         let sids = |names: &[UserName]| names.iter().map(existing).collect::<Result<_, _>>();
@@ -96,7 +96,7 @@ impl WindowsUsers {
 
     fn prove(&self, name: &UserName, password: &Secret) -> Result<(Key, Token), Refusal> {
         match self.find(name) {
-            Ok(sid) => Ok((Some(sid), (self.logon)(&sid, password).map_err(Refusal::Logon)?)),
+            Ok(sid) => Ok((Some(sid), (self.logon)(&sid, password, Way::FromNetwork).map_err(Refusal::Logon)?)),
             Err(refusal) => {
                 refuse_slowly();
                 Err(refusal)
@@ -107,7 +107,7 @@ impl WindowsUsers {
     fn log_anonymous_on(&self) -> Result<(Key, Token), Refusal> {
         let name = self.options.anonymous_user.as_ref().ok_or(Refusal::NotAllowed)?;
         let sid = Sid::of(name.as_str()).map_err(Refusal::Failed)?.ok_or(Refusal::Unknown)?;
-        let token = (self.logon)(&sid, &self.anonymous_password).map_err(Refusal::Failed)?;
+        let token = (self.logon)(&sid, &self.anonymous_password, Way::Anyhow).map_err(Refusal::Failed)?;
         Ok((None, token))
     }
 
@@ -139,10 +139,10 @@ impl BlockingAuthenticator for WindowsUsers {
     }
 }
 
-fn logon(account: &Sid, password: &Secret) -> io::Result<Token> {
+fn logon(account: &Sid, password: &Secret, way: Way) -> io::Result<Token> {
     // What is not UTF-8 is nobody's password here.
     let password = str::from_utf8(password.expose()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    Token::logon(account, password)
+    Token::logon(account, password, way)
 }
 
 /// As much work as a wrong password is, without a failed logon for anybody.

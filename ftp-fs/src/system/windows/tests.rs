@@ -14,10 +14,11 @@ use crate::{Credential, conformance};
 
 const LOGON_FAILURE: i32 = 1326;
 const LOCKED_OUT: i32 = 1909;
+const LOGON_TYPE_NOT_GRANTED: i32 = 1385;
 const NO_LOGON_SERVERS: i32 = 1311;
 
 /// Everybody is who the tests run as, if the password is right.
-fn log_self_on(account: &Sid, password: &Secret) -> io::Result<Token> {
+fn log_self_on(account: &Sid, password: &Secret, _: Way) -> io::Result<Token> {
     let token = own::token();
     assert_eq!(*account, token.user().unwrap(), "the account that was named");
     match password.expose() {
@@ -155,6 +156,25 @@ fn the_lists_hold_for_every_spelling_of_a_name() {
     let users = offer(options(|options| options.allowed = vec![myself_in_full()])).unwrap();
     assert!(users.serves(&myself()));
     assert!(!users.serves(&name("no such account")));
+}
+
+/// Nobody is let in from the network, as by a policy of the machine.
+fn log_on_at_the_machine(account: &Sid, password: &Secret, way: Way) -> io::Result<Token> {
+    match way {
+        Way::FromNetwork => Err(io::Error::from_raw_os_error(LOGON_TYPE_NOT_GRANTED)),
+        Way::Anyhow => log_self_on(account, password, way),
+    }
+}
+
+#[test]
+fn whom_the_machine_does_not_let_in_from_the_network_is_not_let_in() {
+    let home = tempfile::tempdir().unwrap();
+    let options = options(|options| options.anonymous_user = Some(myself()));
+    let mut users = WindowsUsers::with_logon(options, Secret::from("right"), log_on_at_the_machine).unwrap();
+    users.override_user(name("anonymous"), in_home(home.path())).unwrap();
+    users.override_user(myself(), in_home(home.path())).unwrap();
+    assert_eq!(log_in(&users, &myself(), "right").unwrap_err(), AuthError::Rejected);
+    assert!(log_in(&users, &name("anonymous"), "me@example.org").is_ok());
 }
 
 #[test]

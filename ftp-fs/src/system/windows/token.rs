@@ -80,22 +80,32 @@ impl Sid {
     }
 }
 
+/// How somebody logs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As what clients are: users from the network. Whom the machine does not let in from there is not let in.
+    FromNetwork,
+    /// As one at the machine, if not from the network. Guest has no password, say, and is no user from there.
+    Anyhow,
+}
+
 /// Somebody who has logged on.
 #[derive(Debug)]
 pub(super) struct Token(OwnedHandle);
 
 impl Token {
-    /// Logs an account on: as one from the network, or, where the machine does not let it (Guest has no password, say),
-    /// as one at the machine.
-    pub(super) fn logon(account: &Sid, password: &str) -> io::Result<Self> {
+    /// Logs an account on, in that way.
+    pub(super) fn logon(account: &Sid, password: &str, way: Way) -> io::Result<Self> {
         let (name, domain) = account.names()?;
         let password = wide(password)?;
         let logon = |kind| Self::logon_as(kind, &name, &domain, &password);
-        let token = match logon(LOGON32_LOGON_NETWORK) {
-            Err(error) if is(&error, ERROR_ACCOUNT_RESTRICTION) || is(&error, ERROR_LOGON_TYPE_NOT_GRANTED) => {
+        let token = match (logon(LOGON32_LOGON_NETWORK), way) {
+            (Err(error), Way::Anyhow)
+                if is(&error, ERROR_ACCOUNT_RESTRICTION) || is(&error, ERROR_LOGON_TYPE_NOT_GRANTED) =>
+            {
                 logon(LOGON32_LOGON_INTERACTIVE)?
             }
-            token => token?,
+            (token, _) => token?,
         };
         // Judged by one name and logged on by another, it must not be another.
         if token.user()? == *account { Ok(token) } else { Err(io::ErrorKind::PermissionDenied.into()) }
