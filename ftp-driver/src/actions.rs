@@ -110,7 +110,7 @@ impl<R: Runtime> Actions<R> {
         };
         let work = async move { storage::change(&*view?, change).await };
         Task::new(ticket, work, move |result: Result<(), FsError>, _, holdings: &mut Holdings<R>| {
-            holdings.traces.change = trace.filter(|_| result.is_ok());
+            holdings.traces.change = trace.filter(|_| result.is_ok()).map(Box::new);
             result
         })
     }

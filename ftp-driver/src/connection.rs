@@ -73,25 +73,32 @@ pub(crate) fn serve_in_place<R: Runtime>(
 ) -> impl Future<Output = Summary> + Send + 'static {
     // Listens from here on, so that a stop waits also for sessions that have not been polled yet.
     let stopping = service.stop.listen();
+    // On the heap, so that what hooks keep waiting is small; and from here on, since a future keeps room for all that
+    // it is made of, even when it has gone elsewhere.
+    let mut connection = Box::new(Connection::new(runtime, service, stream, route, stopping));
     async move {
-        let stop = service.stop.clone();
-        // On the heap, so that what hooks keep waiting is small.
-        let mut connection = Box::new(Connection::new(runtime.clone(), service, stream, route, stopping));
+        connection.begin();
         let summary = poll_fn(|cx| connection.poll(cx)).await;
-        let (span, mut hooks) = (connection.span.clone(), connection.take_hooks());
+        let hooks = connection.take_hooks();
         if hooks.is_idle() {
             return summary;
         }
         // A stop waits for this session as long as somebody listens for it.
-        let stopping = stop.listen();
+        let stopping = connection.actions.service.stop.listen();
+        let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, connection.span.clone(), summary));
         drop((connection, place));
-        poll_last_hooks(runtime, &mut hooks, stopping, &span).await;
-        summary
+        last.await
     }
 }
 
 /// Lets the hooks of a session whose connections are closed come to their end, until the server is to stop now.
-async fn poll_last_hooks<R: Runtime>(runtime: R, hooks: &mut HookQueue, stopping: Stopping, span: &Span) {
+async fn last_hooks<R: Runtime>(
+    runtime: R,
+    mut hooks: HookQueue,
+    stopping: Stopping,
+    span: Span,
+    summary: Summary,
+) -> Summary {
     let mut asked = None;
     let mut limit: Option<(Instant, R::Timer)> = None;
     poll_fn(|cx| {
@@ -119,6 +126,7 @@ async fn poll_last_hooks<R: Runtime>(runtime: R, hooks: &mut HookQueue, stopping
         Poll::Ready(())
     })
     .await;
+    summary
 }
 
 struct Connection<R: Runtime> {
@@ -145,7 +153,8 @@ struct Connection<R: Runtime> {
     info: SessionInfo,
     hooks: HookQueue,
     summary: Summary,
-    reported: bool,
+    /// Whether the beginning was told and the end was not.
+    is_told: bool,
 }
 
 /// The session is closed; the connections are not yet.
@@ -169,13 +178,7 @@ impl<R: Runtime> Connection<R> {
         let begin = if service.implicit_tls { Session::with_implicit_tls } else { Session::new };
         let session = begin(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now);
         let info = SessionInfo { id: next_session_id(), addresses, user: None };
-        let outer_span = Span::current();
-        let span = log::session_span(&outer_span, &info);
-        let mut hooks = HookQueue::new(service.settings.hooks.clone());
-        stopping.show(LiveSession::new(info.clone(), (service.settings.clock)()));
-        service.settings.observer.connected(&info);
-        hooks.push(&info, Call::Connected);
-        span.in_scope(log::connected);
+        let hooks = HookQueue::new(service.settings.hooks.clone());
         let holdings = Holdings::new(lingering.closing().clone());
         Self {
             session,
@@ -191,8 +194,8 @@ impl<R: Runtime> Connection<R> {
             judging: None,
             ending: None,
             began: now,
-            outer_span,
-            span,
+            outer_span: Span::none(),
+            span: Span::none(),
             hooks,
             summary: Summary {
                 session: info.clone(),
@@ -203,8 +206,20 @@ impl<R: Runtime> Connection<R> {
             },
             info,
             runtime,
-            reported: false,
+            is_told: false,
         }
+    }
+
+    /// Tells that there is a session, in its first turn: whoever is told runs where the session runs.
+    fn begin(&mut self) {
+        self.outer_span = Span::current();
+        self.span = log::session_span(&self.outer_span, &self.info);
+        let settings = &self.actions.service.settings;
+        self.stopping.show(LiveSession::new(self.info.clone(), (settings.clock)()));
+        self.is_told = true;
+        settings.observer.connected(&self.info);
+        self.hooks.push(&self.info, Call::Connected);
+        self.span.in_scope(log::connected);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
@@ -254,7 +269,11 @@ impl<R: Runtime> Connection<R> {
         loop {
             self.drain();
             match self.outputs.front() {
-                None => return progress,
+                None => {
+                    // Sessions are idle most of their time, and there are many.
+                    self.outputs = VecDeque::new();
+                    return progress;
+                }
                 Some(Output::Start(_)) if self.control.unsent() > 0 => return progress,
                 Some(_) => progress = true,
             }
@@ -343,7 +362,7 @@ impl<R: Runtime> Connection<R> {
             }
             Event::Changed(change) => {
                 let Some(made) = self.actions.holdings.traces.change.take() else { return };
-                let ChangeTrace { user, real_path, real_path_before } = made;
+                let ChangeTrace { user, real_path, real_path_before } = *made;
                 let change = change.clone();
                 hooks.push(info, |session| {
                     Call::Changed(TreeChange { session, user, change, real_path, real_path_before })
@@ -546,7 +565,7 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn report(&mut self) -> Summary {
-        self.reported = true;
+        self.is_told = false;
         self.summary.duration = self.runtime.now().saturating_since(self.began);
         self.span.in_scope(|| log::disconnected(&self.summary));
         self.actions.service.settings.observer.disconnected(&self.summary);
@@ -562,7 +581,7 @@ impl<R: Runtime> Connection<R> {
 /// A session that is cut off is reported all the same, so that whoever counts sessions counts right.
 impl<R: Runtime> Drop for Connection<R> {
     fn drop(&mut self) {
-        if !self.reported {
+        if self.is_told {
             let span = self.span.clone();
             let _entered = span.enter();
             self.report();

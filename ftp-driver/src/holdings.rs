@@ -27,7 +27,7 @@ pub(crate) struct Holdings<R: Runtime> {
 #[derive(Default)]
 pub(crate) struct Traces {
     pub(crate) file: Option<FileTrace>,
-    pub(crate) change: Option<ChangeTrace>,
+    pub(crate) change: Option<Box<ChangeTrace>>,
 }
 
 /// Where a file that was opened really lies.
@@ -111,6 +111,8 @@ impl<R: Runtime> Holdings<R> {
 
 impl<T> Slots<T> {
     pub(crate) fn keep(&mut self, id: ActionId, thing: T) {
+        // Mostly it stays the only one.
+        self.0.reserve_exact(1);
         self.0.push((id, thing));
     }
 

@@ -32,9 +32,11 @@ pub(crate) enum Call {
     Missed(SessionInfo, u64),
 }
 
-/// The calls of one session, in order. Without hooks it stays empty.
-pub(crate) struct HookQueue {
-    hooks: Option<Arc<dyn Hooks>>,
+/// The calls of one session, in order. Without hooks it is nothing.
+pub(crate) struct HookQueue(Option<Box<Calls>>);
+
+struct Calls {
+    hooks: Arc<dyn Hooks>,
     waiting: VecDeque<Call>,
     running: Option<BoxFuture<'static, ()>>,
     /// Calls that were left out behind those that wait, and the session that they were of.
@@ -43,52 +45,53 @@ pub(crate) struct HookQueue {
 
 impl HookQueue {
     pub(crate) fn new(hooks: Option<Arc<dyn Hooks>>) -> Self {
-        Self { hooks, waiting: VecDeque::new(), running: None, missed: None }
+        let calls = |hooks| Box::new(Calls { hooks, waiting: VecDeque::new(), running: None, missed: None });
+        Self(hooks.map(calls))
     }
 
     /// Whether anybody wants to be called.
     pub(crate) const fn is_used(&self) -> bool {
-        self.hooks.is_some()
+        self.0.is_some()
     }
 
     /// Whether nothing is left to be done.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_none() && self.waiting.is_empty() && self.missed.is_none()
+        let idle = |calls: &Calls| calls.running.is_none() && calls.waiting.is_empty() && calls.missed.is_none();
+        self.0.as_deref().is_none_or(idle)
     }
 
     /// Adds a call, if there is room.
     pub(crate) fn push(&mut self, session: &SessionInfo, call: impl FnOnce(SessionInfo) -> Call) {
-        if !self.is_used() {
-            return;
-        }
-        if self.waiting.len() + usize::from(self.missed.is_some()) < WAITING_MAX {
-            self.push_anyway(call(session.clone()));
-        } else if let Some((_, count)) = &mut self.missed {
+        let Some(calls) = &mut self.0 else { return };
+        if calls.waiting.len() + usize::from(calls.missed.is_some()) < WAITING_MAX {
+            calls.push(call(session.clone()));
+        } else if let Some((_, count)) = &mut calls.missed {
             *count += 1;
         } else {
             warn!("hooks are too slow: from now on calls are left out");
-            self.missed = Some((session.clone(), 1));
+            calls.missed = Some((session.clone(), 1));
         }
     }
 
     /// Adds the last call, for which there is always room.
     pub(crate) fn push_last(&mut self, summary: &Summary) {
-        if self.is_used() {
-            self.push_anyway(Call::Disconnected(summary.clone()));
+        if let Some(calls) = &mut self.0 {
+            calls.push(Call::Disconnected(summary.clone()));
         }
     }
 
     /// Ready when nothing waits and nothing runs.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(calls) = &mut self.0 else { return Poll::Ready(()) };
         for _ in 0..CALLS_PER_TURN {
-            if self.running.is_none() {
-                self.running = self.next();
+            if calls.running.is_none() {
+                calls.running = calls.next();
             }
-            let Some(running) = &mut self.running else { return Poll::Ready(()) };
+            let Some(running) = &mut calls.running else { return Poll::Ready(()) };
             if let Some(Poll::Pending) = guarded(|| running.as_mut().poll(cx)) {
                 return Poll::Pending;
             }
-            let done = self.running.take();
+            let done = calls.running.take();
             guarded(|| drop(done));
         }
         cx.waker().wake_by_ref();
@@ -97,15 +100,18 @@ impl HookQueue {
 
     /// Gives up what runs and what waits. Tells how many calls that were.
     pub(crate) fn give_up(&mut self) -> usize {
-        let running = self.running.take();
-        let count = usize::from(running.is_some()) + self.waiting.len();
+        let Some(calls) = &mut self.0 else { return 0 };
+        let running = calls.running.take();
+        let count = usize::from(running.is_some()) + calls.waiting.len();
         guarded(|| drop(running));
-        self.waiting.clear();
-        self.missed = None;
+        calls.waiting.clear();
+        calls.missed = None;
         count
     }
+}
 
-    fn push_anyway(&mut self, call: Call) {
+impl Calls {
+    fn push(&mut self, call: Call) {
         let missed = self.missed.take().map(|(session, count)| Call::Missed(session, count));
         self.waiting.extend(missed.into_iter().chain([call]));
     }
@@ -117,7 +123,7 @@ impl HookQueue {
             self.waiting = VecDeque::new();
             return None;
         };
-        let hooks = Arc::clone(self.hooks.as_ref()?);
+        let hooks = Arc::clone(&self.hooks);
         Some(Box::pin(async move { call.of(&*hooks).await }))
     }
 }

@@ -281,19 +281,19 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
             Ok(place) => {
                 let runtime = self.runtime.clone();
                 let session = serve_in_place(runtime, service, stream, addresses.into(), Some(place));
-                self.spawn_session(async { drop(session.await) }, addresses);
+                self.spawn_session(session, addresses);
             }
             Err(exceeded) => refuse::<R>(&service, &mut stream, addresses, exceeded, cx),
         }
     }
 
-    fn spawn_session(&self, session: impl Future<Output = ()> + Send + 'static, addresses: Addresses) {
+    fn spawn_session<T>(&self, session: impl Future<Output = T> + Send + 'static, addresses: Addresses) {
         let mut served = Some(Box::pin(session));
         (self.spawn)(Box::pin(poll_fn(move |cx| {
             // A panic would be a bug of ours; it must not end the other sessions, as it does on executors that let it
             // through. Nothing of the session is used after it.
             let polled = panic::catch_unwind(AssertUnwindSafe(|| {
-                served.as_mut().map_or(Poll::Ready(()), |session| session.as_mut().poll(cx))
+                served.as_mut().map_or(Poll::Ready(()), |session| session.as_mut().poll(cx).map(drop))
             }));
             match polled {
                 Ok(Poll::Pending) => return Poll::Pending,

@@ -43,6 +43,9 @@ impl Lane {
     pub(crate) fn pop(&mut self) -> Option<Framed> {
         let framed = self.queue.pop_front()?;
         self.bytes -= len(&framed);
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
         Some(framed)
     }
 

@@ -329,7 +329,12 @@ impl Session {
             self.advance();
             self.settle();
         }
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() {
+            // Sessions are idle most of their time, and there are many.
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: not until something else happens.

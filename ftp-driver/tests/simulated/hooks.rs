@@ -6,8 +6,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ftp_driver::{
-    Addresses, BoxFuture, Handle, Hooks, IncompleteTransfer, LoggedIn, LoggedOut, Runtime, SessionInfo, Summary,
-    TreeChange, serve, serve_connection,
+    Addresses, BoxFuture, Handle, Hooks, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, Runtime, SessionInfo,
+    Summary, TreeChange, serve, serve_connection,
 };
 use ftp_proto::Instant;
 
@@ -69,6 +69,10 @@ impl Hooks for Gated {
         self.call(format!("logged in: {}", event.user))
     }
 
+    fn login_failed(&self, event: LoginFailed) -> BoxFuture<'_, ()> {
+        self.call(format!("login failed: {}", event.user))
+    }
+
     fn logged_out(&self, event: LoggedOut) -> BoxFuture<'_, ()> {
         self.call(format!("logged out: {}", event.reason))
     }
@@ -111,6 +115,19 @@ fn a_hook_that_does_not_end_delays_no_reply_and_hoards_no_calls() {
     session.control.send(b"QUIT\r\n");
     session.run_to_end();
     assert_eq!(hooks.calls(), ["logged out: quit", "disconnected: quit"]);
+}
+
+#[test]
+fn a_wrong_login_is_told_at_once_though_its_answer_waits() {
+    let hooks = Gated::default();
+    hooks.set_open(true);
+    let mut session = Simulated::new(service().hooks(hooks.clone()));
+    session.says("USER alice\r\n", "331 ");
+    session.says("PASS wrong\r\n", "");
+    assert_eq!(hooks.calls(), ["connected", "login failed: alice"]);
+    session.pass(Duration::from_secs(3));
+    assert!(session.said().starts_with("530 "));
+    assert_eq!(hooks.calls(), [""; 0]);
 }
 
 #[test]
@@ -240,7 +257,7 @@ fn what_hooks_keep_waiting_is_small() {
     let addresses = Addresses { local: local(21), peer: "192.0.2.2:50000".parse().unwrap() };
     let session = serve_connection(World::default(), service().build(), server, addresses);
     let size = size_of_val(&session);
-    assert!(size <= 2048, "{size} bytes");
+    assert!(size <= 128, "{size} bytes");
 }
 
 #[test]
