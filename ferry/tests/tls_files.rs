@@ -267,7 +267,7 @@ fn a_certificate_whose_time_is_not_now_is_a_warning() {
 #[test]
 fn versions_that_there_are_not() {
     let site = Site::new();
-    let expected = "expected an array of \"1.2\" and \"1.3\", or one of them";
+    let expected = "expected an array of \"1.2\", \"1.3\" or both";
     is_bad(&site, "[tls]\nversions = []\n", &format!("2:12: tls.versions: {expected}"));
     is_bad(&site, "[tls]\nversions = '1.2'\n", &format!("2:12: tls.versions: {expected}, found a string"));
     is_bad(&site, "[tls]\nversions = ['1.2', '1.1']\n", "2:20: tls.versions: expected \"1.2\" or \"1.3\"");

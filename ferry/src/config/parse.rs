@@ -44,7 +44,7 @@ pub(super) fn password_hash(value: &Value<'_>) -> Option<String> {
 
 /// Versions of TLS, at least one.
 pub(super) fn tls_versions(value: &Value<'_>) -> Option<Vec<TlsVersion>> {
-    let expected = "an array of \"1.2\" and \"1.3\", or one of them";
+    let expected = "an array of \"1.2\", \"1.3\" or both";
     let items = value.items(expected)?;
     if items.is_empty() {
         return value.complain(&format!("expected {expected}"));
