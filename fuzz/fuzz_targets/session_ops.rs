@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use ferry_tests::{Driver, id_of};
-use ftp_proto::{Action, Command, Config, Framed, LineReader, Output, Shutdown};
+use ftp_proto::{Action, Command, Config, Framed, LineReader, Output, Secured, Shutdown, TlsPolicy};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -19,6 +19,8 @@ enum Operation {
         urgent: bool,
     },
     Bytes(Vec<u8>),
+    /// The TLS handshake is done, and the client has presented a certificate.
+    Present,
     /// The question of this index is answered well; with a failure; as dropped work; as the session wants it.
     Succeed(u8),
     Fail(u8),
@@ -49,13 +51,16 @@ struct Plan {
     delay: bool,
     foreign: bool,
     reports: bool,
+    tls: bool,
+    /// Which of the lists' verbs are not offered.
+    disabled: Vec<u8>,
     operations: Vec<Operation>,
 }
 
 const VERBS: &[&str] = &[
     "USER", "PASS", "REIN", "QUIT", "CWD", "CDUP", "PWD", "MKD", "RMD", "PORT", "PASV", "EPRT", "EPSV", "TYPE", "RETR",
     "STOR", "APPE", "STOU", "REST", "ABOR", "RNFR", "RNTO", "DELE", "SIZE", "MDTM", "MFMT", "SITE", "LIST", "NLST",
-    "MLSD", "MLST", "STAT", "FEAT", "OPTS", "NOOP", "AUTH", "WHAT", "",
+    "MLSD", "MLST", "STAT", "FEAT", "OPTS", "NOOP", "AUTH", "PBSZ", "PROT", "WHAT", "",
 ];
 
 const ARGUMENTS: &[&str] = &[
@@ -63,6 +68,7 @@ const ARGUMENTS: &[&str] = &[
     " alice",
     " secret",
     " bob",
+    " carol",
     " /docs",
     " readme.txt",
     " nowhere",
@@ -76,6 +82,9 @@ const ARGUMENTS: &[&str] = &[
     " MLST size;",
     " CHMOD 644 readme.txt",
     " 20200102030405 readme.txt",
+    " TLS",
+    " 0",
+    " P",
     " \0",
     " ..",
 ];
@@ -106,6 +115,8 @@ fuzz_target!(|plan: Plan| {
         failed_login_delay: Duration::from_secs(if plan.delay { 3 } else { 0 }),
         permit_foreign_addresses: plan.foreign,
         report_commands: plan.reports,
+        tls: plan.tls.then(TlsPolicy::default),
+        disabled_commands: plan.disabled.iter().take(2).map(|index| pick(VERBS, *index).to_owned()).collect(),
         ..Config::default()
     };
     let mut driver = Driver::new(config);
@@ -131,7 +142,6 @@ fuzz_target!(|plan: Plan| {
 });
 
 fn operate(driver: &mut Driver, count: &mut Count, operation: &Operation) {
-    let pick = |list: &'static [&str], index: u8| list[usize::from(index) % list.len()];
     match operation {
         Operation::Line { index, argument, urgent } => {
             let prefix = if *urgent { &b"\xFF\xF4\xFF\xF2"[..] } else { b"" };
@@ -143,6 +153,11 @@ fn operate(driver: &mut Driver, count: &mut Count, operation: &Operation) {
         Operation::Bytes(bytes) => {
             count.note(bytes);
             driver.send(bytes);
+        }
+        Operation::Present => {
+            if let Some(Action::StartTls(ticket)) = driver.ledger.take(|action| matches!(action, Action::StartTls(_))) {
+                driver.answer(ticket, Ok(Secured { client_certificate: true }));
+            }
         }
         Operation::Succeed(index) => answer(driver, *index, Driver::do_work),
         Operation::Fail(index) => answer(driver, *index, Driver::fail_work),
@@ -161,6 +176,10 @@ fn operate(driver: &mut Driver, count: &mut Count, operation: &Operation) {
         Operation::Stop { now } => driver.shutdown(if *now { Shutdown::Now } else { Shutdown::Graceful }),
         Operation::Dismiss { now } => driver.dismiss(if *now { Shutdown::Now } else { Shutdown::Graceful }),
     }
+}
+
+fn pick(list: &'static [&'static str], index: u8) -> &'static str {
+    list[usize::from(index) % list.len()]
 }
 
 /// A hundred lines for a session whose outputs nobody takes: it does not take them all, or is at its end.
