@@ -23,10 +23,11 @@ impl LiveSession {
         Self { session, logging_in: None, since }
     }
 
-    /// Whether this user is logged in, or is about to be.
+    /// Whether this user is logged in, or is about to be. The two names of the anonymous user are one.
     #[must_use]
     pub fn is_of(&self, user: &UserName) -> bool {
-        self.session.user.as_ref() == Some(user) || self.logging_in.as_ref() == Some(user)
+        let is_same = |name: &UserName| name == user || (name.is_anonymous() && user.is_anonymous());
+        self.session.user.iter().chain(&self.logging_in).any(is_same)
     }
 }
 

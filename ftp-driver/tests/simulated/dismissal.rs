@@ -165,6 +165,17 @@ fn a_login_that_came_to_nothing_is_forgotten() {
     assert_eq!((user(&stop.sessions()[0]), stop.sessions()[0].logging_in.clone()), (Some("alice"), None));
 }
 
+#[test]
+fn the_anonymous_user_is_one_by_either_name() {
+    let (stop, open) = (Stop::new(), Slow::default());
+    *open.0.lock().unwrap() = true;
+    let mut session = Simulated::with(Service::builder_async(open).build().stopped_by(&stop));
+    session.says("USER ftp\r\n", "331 ");
+    session.says("PASS me@example.org\r\n", "230 ");
+    assert_eq!(stop.end_sessions_of(&alice(), Shutdown::Now), 0);
+    assert_eq!(stop.end_sessions_of(&"anonymous".parse().unwrap(), Shutdown::Now), 1);
+}
+
 fn user(live: &LiveSession) -> Option<&str> {
     live.session.user.as_ref().map(UserName::as_str)
 }
