@@ -155,7 +155,8 @@ impl Session {
 
     /// How long a data handshake may take: a client may begin it with its transfer command alone.
     pub(crate) fn handshake_timeout(&self) -> Option<Duration> {
-        let announced = self.transfer.as_ref().is_some_and(Running::is_announced);
+        let is_for_it = |running: &Running| running.is_announced() && running.needs_data();
+        let announced = self.transfer.as_ref().is_some_and(is_for_it);
         if announced { self.config.tls_timeout.or(self.config.stall_timeout) } else { self.config.stall_timeout }
     }
 

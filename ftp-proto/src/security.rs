@@ -121,10 +121,12 @@ impl Session {
             }
             return self.settle_abort();
         }
-        self.timers.stop(Timer::Stall);
         match outcome {
             Ok(Secured { .. }) => self.data_ready(data),
             Err(error) => {
+                // A file that is being opened, or a listing over the control connection, may still stall.
+                let running = self.transfer.is_some();
+                self.arm(Timer::Stall, self.config.stall_timeout.filter(|_| running));
                 let not_resumed = error == TlsError::NotResumed;
                 self.data = DataChannel::Refused { not_resumed };
                 self.data_failed(refusal(not_resumed));
