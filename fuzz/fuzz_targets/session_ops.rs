@@ -128,6 +128,8 @@ fuzz_target!(|plan: Plan| {
     for operation in plan.operations.iter().take(200) {
         operate(&mut driver, &mut count, operation);
         assert!(driver.session.is_closed() == driver.ledger.closed().is_some());
+        // Whatever it waits for, there is an end to it.
+        assert!(driver.session.is_closed() || driver.session.poll_timeout().is_some());
         // One for each line, and a 421.
         assert!(driver.ledger.finals - before <= count.lines + 1);
     }
