@@ -282,11 +282,15 @@ fn a_panic_ends_its_session_alone() {
     let spawn = move |session| spawned.lock().unwrap().push(Task::new(session));
     let mut server = Task::new(serve(world.clone(), vec![listener], handle.clone(), spawn));
     let mut client = world.connect_to(address, SocketAddr::from(([192, 0, 2, 2], 50_000))).unwrap();
+    let mut other = world.connect_to(address, SocketAddr::from(([192, 0, 2, 3], 50_000))).unwrap();
     client.send(b"NOOP\r\n");
     assert!(server.run().is_none());
     assert!(sessions.lock().unwrap()[0].run().is_some());
-    assert_eq!(handle.connections(), 0);
     assert!(client.receive().1);
+    other.send(b"SYST\r\n");
+    assert!(sessions.lock().unwrap()[1].run().is_none());
+    assert!(other.receive().0.ends_with(b"215 UNIX Type: L8\r\n"));
+    assert_eq!(handle.connections(), 1);
 }
 
 #[test]
