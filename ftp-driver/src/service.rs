@@ -89,6 +89,8 @@ impl Default for Buffers {
 }
 
 const SMALLEST_BUFFER: usize = 512;
+/// More makes nothing faster, and what cannot be allocated would end the session.
+const LARGEST_BUFFER: usize = 16 * 1024 * 1024;
 
 enum Logins {
     Async(Arc<dyn Authenticator>),
@@ -305,15 +307,15 @@ impl ServiceBuilder {
     }
 
     /// How many bytes of an upload are received, and written to storage, at a time: 128 KiB by default, and never less
-    /// than 512 bytes. A transfer has two such buffers while it runs, and a third in ASCII.
+    /// than 512 bytes nor more than 16 MiB. A transfer has two such buffers while it runs, and a third in ASCII.
     pub fn read_buffer(mut self, bytes: usize) -> Self {
-        self.0.buffers.receive = bytes.max(SMALLEST_BUFFER);
+        self.0.buffers.receive = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self
     }
 
     /// The same for the bytes of a download that are read from storage, and sent, at a time. Zero copy does not use it.
     pub fn write_buffer(mut self, bytes: usize) -> Self {
-        self.0.buffers.send = bytes.max(SMALLEST_BUFFER);
+        self.0.buffers.send = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self
     }
 

@@ -7,10 +7,11 @@ use ftp_types::{FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 
 use crate::client::pattern;
 use crate::on_both;
-use crate::server::{Start, service};
+use crate::server::{Start, in_memory, service};
 
 on_both! {
     files_are_moved_in_pieces_of_the_size_that_was_set,
+    sizes_that_cannot_be_are_brought_to_what_can,
 }
 
 const LEN: usize = 10_000;
@@ -29,6 +30,15 @@ fn files_are_moved_in_pieces_of_the_size_that_was_set(start: Start) {
         client.download("RETR file");
         let read = std::mem::take(&mut *pieces.0.lock().unwrap());
         assert!(read.iter().all(|size| *size == 2_000) && read.len() > LEN / 2_000, "{read:?}");
+    }
+}
+
+fn sizes_that_cannot_be_are_brought_to_what_can(start: Start) {
+    for size in [0, usize::MAX] {
+        let server = start(in_memory().read_buffer(size).write_buffer(size).build());
+        let mut client = server.logged_in();
+        client.upload("STOR file", &pattern(LEN));
+        assert_eq!(client.download("RETR file"), pattern(LEN));
     }
 }
 
