@@ -244,6 +244,14 @@ fn every_error_is_reported_with_its_place() {
 }
 
 #[test]
+fn what_a_file_says_forges_no_line_of_errors() {
+    let site = Site::new();
+    let text = "[anonymous]\nhome = \"nowhere\\u001B[2J\\nforged\"";
+    let error = r"2:8: anonymous.home: expected an existing directory: nowhere\u{1b}[2J\nforged: No such file or directory (os error 2)";
+    site.bad(text, &[error]);
+}
+
+#[test]
 fn a_wrong_letter_is_reported_where_it_stands() {
     let site = Site::new();
     let anonymous = |perm: &str| format!("[anonymous]\nhome = 'home'\nperm = {perm}\n");

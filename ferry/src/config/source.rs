@@ -1,7 +1,7 @@
 //! The text of a configuration file, places in it, and what is wrong there.
 
 use std::cell::RefCell;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
@@ -65,7 +65,9 @@ impl fmt::Display for Problems {
             if let Some(Place { line, column }) = place {
                 write!(f, "{line}:{column}:")?;
             }
-            write!(f, " {message}")?;
+            f.write_str(" ")?;
+            // Names in it are the file's, and one problem is one line.
+            message.chars().try_for_each(|c| if c.is_control() { c.escape_debug().fmt(f) } else { f.write_char(c) })?;
         }
         Ok(())
     }
