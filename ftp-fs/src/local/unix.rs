@@ -22,12 +22,12 @@ use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Fo
 /// there without following a link (`openat2` on Linux, component by component elsewhere), so that nobody who swaps
 /// directories and links at the same time can lead it out.
 ///
-/// An upload over an existing file is written beside it and takes its place when it is whole, with its mode, on Linux its
-/// access control list, and, where the system allows, its owner and group; without its group, the new one gets no more rights than everybody. Hard links
-/// to the old file keep the old content. (Where the directory takes no new file, or lets none take the place of the old
-/// one, that is overwritten.) New files are written in place and stay when the upload is cut, for a later
-/// resume; only one for which there was no space gives back what it took. New files are never writable for everybody;
-/// for the rest the umask of the process decides.
+/// An upload over an existing file is written beside it and takes its place when it is whole, with its mode, on Linux
+/// its access control list, and, where the system allows, its owner and group; without its group, the new one gets no
+/// more rights than everybody. Hard links to the old file keep the old content. (Where the directory takes no new
+/// file, or lets none take the place of the old one, that is overwritten.) New files are written in place and stay
+/// when the upload is cut, for a later resume; only one for which there was no space gives back what it took. New
+/// files are never writable for everybody; for the rest the umask of the process decides.
 pub struct LocalFs {
     root: Arc<Root>,
 }

@@ -20,7 +20,8 @@ use super::users::{AccountCheck, CheckError};
 /// `/etc/pam.d/other` when there is none.
 ///
 /// Modules run in this process, on the thread that asks, which is root meanwhile. They see the client's address
-/// (`PAM_RHOST`) and the terminal `ftp`. Accounts without a password are refused, whatever they say. One that asks for more than a password is refused. Sessions are not opened.
+/// (`PAM_RHOST`) and the terminal `ftp`. Accounts without a password are refused, whatever they say, and so is a login
+/// for which one asks for more than a password. Sessions are not opened.
 #[derive(Clone, Debug)]
 pub struct Pam {
     service: OsString,
