@@ -49,9 +49,10 @@ mod offload;
 mod password;
 mod rules;
 pub mod system;
+mod user_error;
 mod view;
 
-pub use accounts::{Credential, Home, NewUser, UserError, UserInfo, VirtualUsers, Warning};
+pub use accounts::{Credential, Home, NewUser, UserInfo, VirtualUsers};
 pub use auth::{Account, AuthError, Authenticator, BlockingAuthenticator, CertificateLogin, LoginAttempt};
 pub use backend::{
     Backend, BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, BoxFuture, Follow, Listing, Reader,
@@ -65,4 +66,5 @@ pub use mount::{MountError, Mounts};
 pub use offload::{Offload, Unblock};
 pub use password::{HashedPassword, InvalidHash, hash_password};
 pub use rules::{Override, PermissionRules};
+pub use user_error::{UserError, Warning};
 pub use view::{ListTarget, Located, UserView};
