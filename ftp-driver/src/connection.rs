@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use ftp_fs::Remains;
 use ftp_proto::{
-    Action, ActionId, Channel, CloseReason, Direction, Event, Instant, Output, Reply, Secured, Session, Shutdown,
-    StartTls, Ticket, TlsError, TransferReport,
+    Action, ActionId, Channel, CloseReason, Direction, Event, Instant, Output, Reply, Secured, Session, StartTls,
+    Ticket, TlsError, TransferReport,
 };
 use ftp_types::UserName;
 use tracing::Span;
@@ -20,7 +20,7 @@ use crate::actions::Actions;
 use crate::control::{Control, Input};
 use crate::data::Lingering;
 use crate::holdings::{ChangeTrace, FileTrace, Holdings};
-use crate::hook_queue::{Call, HookQueue};
+use crate::hook_queue::{Call, HookQueue, last_hooks};
 use crate::hooks::{FileTransfer, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
 use crate::limits::Place;
 use crate::log;
@@ -36,8 +36,6 @@ use crate::tls::TlsServer;
 const FLUSH: Duration = Duration::from_secs(5);
 /// How long what the peer still sends is read after that, so that no reset overtakes the last reply.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long hooks may still take when the connections are closed and the server is to stop now.
-const LAST_HOOKS: Duration = Duration::from_millis(500);
 /// Input goes to the core in pieces of this size, while there is less than that much to be written: so neither a flood
 /// of commands in one packet nor a client that reads no replies makes the driver hoard replies.
 const INPUT_PIECE: usize = 512;
@@ -89,44 +87,6 @@ pub(crate) fn serve_in_place<R: Runtime>(
         drop((connection, place));
         last.await
     }
-}
-
-/// Lets the hooks of a session whose connections are closed come to their end, until the server is to stop now.
-async fn last_hooks<R: Runtime>(
-    runtime: R,
-    mut hooks: HookQueue,
-    stopping: Stopping,
-    span: Span,
-    summary: Summary,
-) -> Summary {
-    let mut asked = None;
-    let mut limit: Option<(Instant, R::Timer)> = None;
-    poll_fn(|cx| {
-        let _entered = span.enter();
-        if hooks.poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        while let Poll::Ready(what) = stopping.poll_asked(asked, cx) {
-            asked = Some(what);
-        }
-        if asked != Some(Asked::Stop(Shutdown::Now)) {
-            return Poll::Pending;
-        }
-        let (until, timer) = limit.get_or_insert_with(|| {
-            let until = runtime.now() + LAST_HOOKS;
-            (until, runtime.timer(until))
-        });
-        while runtime.now() < *until {
-            if Pin::new(&mut *timer).poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            *timer = runtime.timer(*until);
-        }
-        log::hooks_given_up(hooks.give_up());
-        Poll::Ready(())
-    })
-    .await;
-    summary
 }
 
 struct Connection<R: Runtime> {

@@ -1,20 +1,29 @@
 //! The calls of hooks that a session has yet to make: one at a time, polled beside everything else.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use ftp_fs::BoxFuture;
-use tracing::{error, warn};
+use ftp_proto::{Instant, Shutdown};
+use tracing::{Span, error, warn};
 
 use crate::hooks::{FileTransfer, Hooks, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
+use crate::log;
 use crate::observer::{SessionInfo, Summary};
+use crate::runtime::Runtime;
+use crate::shutdown::{Asked, Stopping};
 
 /// How many calls may wait.
 const WAITING_MAX: usize = 256;
 /// How many calls are finished before others of the thread have their turn.
 const CALLS_PER_TURN: usize = 32;
+/// How long hooks may still take when the connections are closed and the server is to stop now.
+const LAST_HOOKS: Duration = Duration::from_millis(500);
 
 /// A call of one of the methods of [`Hooks`].
 #[derive(Debug)]
@@ -144,6 +153,44 @@ impl Call {
             Self::Missed(session, count) => hooks.missed(session, count),
         }
     }
+}
+
+/// Lets the hooks of a session whose connections are closed come to their end, until the server is to stop now.
+pub(crate) async fn last_hooks<R: Runtime>(
+    runtime: R,
+    mut hooks: HookQueue,
+    stopping: Stopping,
+    span: Span,
+    summary: Summary,
+) -> Summary {
+    let mut asked = None;
+    let mut limit: Option<(Instant, R::Timer)> = None;
+    poll_fn(|cx| {
+        let _entered = span.enter();
+        if hooks.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        while let Poll::Ready(what) = stopping.poll_asked(asked, cx) {
+            asked = Some(what);
+        }
+        if asked != Some(Asked::Stop(Shutdown::Now)) {
+            return Poll::Pending;
+        }
+        let (until, timer) = limit.get_or_insert_with(|| {
+            let until = runtime.now() + LAST_HOOKS;
+            (until, runtime.timer(until))
+        });
+        while runtime.now() < *until {
+            if Pin::new(&mut *timer).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            *timer = runtime.timer(*until);
+        }
+        log::hooks_given_up(hooks.give_up());
+        Poll::Ready(())
+    })
+    .await;
+    summary
 }
 
 /// Runs code of the embedder's, whose panic is to end nothing but itself: it is never touched again.
