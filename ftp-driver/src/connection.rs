@@ -416,9 +416,15 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drain();
         let mut progress = false;
         let mut place = 0;
         while let Some(task) = self.running.get_mut(place) {
+            if is_cancelled(&self.outputs, task.id()) {
+                // The core has reported its end: what it did now would be in no report.
+                place += 1;
+                continue;
+            }
             let done = task.poll(cx).is_ready();
             progress |= tell_progress(&mut self.session, &mut **task, self.runtime.now());
             if done {
@@ -547,6 +553,11 @@ impl<R: Runtime> Drop for Connection<R> {
             self.report();
         }
     }
+}
+
+/// Whether the core has given up that action, and the driver has yet to.
+fn is_cancelled(outputs: &VecDeque<Output>, action: ActionId) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == action))
 }
 
 fn tell_progress<R: Runtime>(session: &mut Session, task: &mut dyn Running<R>, now: Instant) -> bool {

@@ -146,9 +146,13 @@ impl Session {
     /// Notes progress; a transfer that moves does not stall.
     pub(crate) fn transfer_progressed(&mut self, transfer: ActionId, bytes: u64) {
         let Some(running) = &mut self.transfer else { return };
-        if running.phase == Phase::Moving(transfer) && bytes > running.bytes {
+        let moves = running.phase == Phase::Moving(transfer);
+        // One that is being aborted is reported with all that had moved when it ended, but gets no more time.
+        if (moves || running.phase == Phase::Aborting(transfer)) && bytes > running.bytes {
             running.bytes = bytes;
-            self.arm(Timer::Stall, self.config.stall_timeout);
+            if moves {
+                self.arm(Timer::Stall, self.config.stall_timeout);
+            }
         }
     }
 

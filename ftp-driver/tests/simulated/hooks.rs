@@ -145,6 +145,36 @@ fn an_upload_that_stalls_is_told_as_cut() {
     assert_eq!(hooks.calls()[2..], [cut, "logged out: transfer stalled", "disconnected: transfer stalled"]);
 }
 
+/// Who cleans up after cut uploads tells by their length whether the file is still theirs.
+#[test]
+fn what_comes_together_with_the_end_of_an_upload_is_counted_as_far_as_it_is_written() {
+    for by_abor in [true, false] {
+        let hooks = Gated::default();
+        hooks.set_open(true);
+        let service = service().hooks(hooks.clone()).build();
+        let mut session = Simulated::with(service.clone());
+        session.login();
+        let mut data = session.passive();
+        session.says("STOR new\r\n", "125 ");
+        hooks.calls();
+        data.send(b"begun");
+        if by_abor {
+            session.says("ABOR\r\n", "426 ");
+        }
+        drop(session.control);
+        while session.task.run().is_none() {
+            assert!(session.world.skip_to_next_timer(), "the session waits for ever");
+        }
+        let told = hooks.calls().remove(0);
+
+        let mut other = Simulated::with(service);
+        other.login();
+        let size = other.says("SIZE new\r\n", "213 ");
+        let written = format!(" {} bytes, Partial", size["213 ".len()..].trim_end());
+        assert!(told.starts_with("incomplete received: ") && told.ends_with(&written), "{told}, {size}");
+    }
+}
+
 #[test]
 fn what_was_missed_is_told_in_its_place_and_the_end_always() {
     let hooks = Gated::default();
