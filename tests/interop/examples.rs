@@ -4,17 +4,21 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::Receiver,
     time::Duration,
 };
 
 use tempfile::TempDir;
 
 use crate::{
-    process::{run, succeed},
+    process::{lines, run, succeed},
     server::{certify, program},
     tree::noise,
 };
+
+/// Nothing that an example says takes that long unless it is broken.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What every example that serves files of the disk finds in its directory.
 const FILE: &str = "file.bin";
@@ -223,7 +227,9 @@ struct Raw(BufReader<TcpStream>);
 
 impl Raw {
     fn login(address: &str, user: &str, password: &str) -> Self {
-        let mut client = Self(BufReader::new(TcpStream::connect(address).unwrap()));
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut client = Self(BufReader::new(stream));
         client.expect("220");
         client.command(&format!("USER {user}"), "331");
         client.command(&format!("PASS {password}"), "230");
@@ -283,7 +289,7 @@ impl Drop for MachineAccount {
 
 /// What the server says until it closes the connection, or resets it since it has not read all.
 fn read_until_closed(mut client: &TcpStream) -> String {
-    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
     let (mut said, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = client.read(&mut piece) {
         said.extend_from_slice(&piece[..count]);
@@ -295,7 +301,7 @@ fn read_until_closed(mut client: &TcpStream) -> String {
 struct Example {
     child: Child,
     /// Some print what goes on; this is for them to print to.
-    stdout: BufReader<ChildStdout>,
+    stdout: Receiver<String>,
     /// What was read of it.
     said: Vec<String>,
     folder: TempDir,
@@ -315,19 +321,18 @@ impl Example {
         let mut command = Command::new(program(&format!("examples/{name}")));
         command.arg(format!("{}:0", Ipv4Addr::LOCALHOST)).current_dir(folder.path());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut ready = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut ready).unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let ready = stdout.recv_timeout(LIMIT).unwrap_or_default();
         let url = ready.strip_prefix("listening on ftp://").unwrap_or_else(|| panic!("{name} said {ready:?}"));
-        let address = url.trim_end().rsplit('@').next().unwrap().to_owned();
+        let address = url.rsplit('@').next().unwrap().to_owned();
         Self { child, stdout, said: Vec::new(), folder, address, options: &[] }
     }
 
     /// Reads what it prints up to a line with this in it.
     fn expect_line(&mut self, part: &str) {
         loop {
-            let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it never says {part:?}: {:?}", self.said);
+            let line = self.stdout.recv_timeout(LIMIT);
+            let line = line.unwrap_or_else(|_| panic!("it never says {part:?}: {:#?}", self.said));
             let is_it = line.contains(part);
             self.said.push(line);
             if is_it {

@@ -1,9 +1,9 @@
 //! Client programs as children: started, fed, waited for within a bound, and judged.
 
 use std::{
-    io::{ErrorKind, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
 };
@@ -47,6 +47,18 @@ pub(crate) fn wait_within(child: Child, limit: Duration) -> Result<Output, Outpu
     // It may have ended this very moment, so a failing kill means nothing.
     let _ = kill_process(pid, Signal::KILL);
     Err(receiver.recv().expect("the waiting thread answers").expect("a child can be waited for"))
+}
+
+/// The lines that a child prints, read at once however late they are asked for.
+pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // A test that is over listens no more; what is printed still has to go somewhere.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
 }
 
 /// Both output streams as text.

@@ -4,20 +4,18 @@ use std::{
     env,
     fmt::{self, Display},
     fs::{self, File},
-    io::{BufRead, BufReader},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::process::wait_within;
+use crate::process::{lines, wait_within};
 
 pub(crate) const USER: &str = "ferry";
 pub(crate) const PASSWORD: &str = "wharf";
@@ -207,18 +205,17 @@ impl Drop for Server {
 /// The address of the ready line `listening on ftp://ADDRESS`, or `ftps://`; what follows it on that stream is read and
 /// dropped.
 fn ready_address(stdout: ChildStdout) -> Option<(&'static str, SocketAddr)> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let ready = ["ftp", "ftps"].into_iter().find_map(|scheme| {
-                let address = line.strip_prefix(&format!("listening on {scheme}://"))?;
-                Some((scheme, address.parse().ok()?))
-            });
-            // Nobody listens after the first one.
-            ready.map(|ready| sender.send(ready));
+    let (lines, until) = (lines(stdout), Instant::now() + START_LIMIT);
+    loop {
+        let line = lines.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?;
+        let ready = ["ftp", "ftps"].into_iter().find_map(|scheme| {
+            let address = line.strip_prefix(&format!("listening on {scheme}://"))?;
+            Some((scheme, address.parse().ok()?))
+        });
+        if ready.is_some() {
+            return ready;
         }
-    });
-    receiver.recv_timeout(START_LIMIT).ok()
+    }
 }
 
 /// `FERRY_BIN`, or the program that cargo built beside this test.
