@@ -57,6 +57,10 @@ fuzz TARGET *ARGS:
 fuzz-smoke:
     ci/fuzz-smoke.sh
 
+# Plants classic bugs in a copy of the tree: the tests have to notice each; half an hour. `just planted 05` for one.
+planted *NAMES:
+    ci/planted.sh {{NAMES}}
+
 # Installs the client programs and cargo tools that the checks use.
 install:
     ci/install.sh

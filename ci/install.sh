@@ -24,6 +24,7 @@ wget wget
 python3 python3
 c++ g++
 shellcheck shellcheck
+patch patch
 useradd passwd
 setpriv util-linux
 LIST
