@@ -74,7 +74,7 @@ impl LineReader {
     /// Whether part of a line has come that is not complete.
     #[must_use]
     pub fn is_mid_line(&self) -> bool {
-        !self.line.is_empty() || self.skipping
+        !self.line.is_empty() || self.after_cr || self.skipping
     }
 
     /// Takes the run of bytes that need no look, but no more than make the line too long.
@@ -189,6 +189,11 @@ mod tests {
     fn a_synch_without_its_urgent_byte_leaves_the_command_whole() {
         assert_eq!(lines(&[b"\xff\xf4\xffABOR\r\n"]), vec![line(b"ABOR")]);
         assert_eq!(lines(&[b"RETR \xffx\r\n"]), vec![line(b"RETR \xffx")]);
+    }
+
+    #[test]
+    fn an_iac_behind_a_return_at_the_start_of_a_line_is_text() {
+        assert_eq!(lines(&[b"\r\xffx\n"]), vec![line(b"\r\xffx")]);
     }
 
     #[test]
