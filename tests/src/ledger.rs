@@ -14,7 +14,8 @@ use crate::show::{describe, shown};
 /// - nothing but releases and events comes after the close, and there is one close;
 /// - a resource is released, or taken by a transfer, once, and only if it exists;
 /// - an action is cancelled at most once, and only while it runs or its answer is on the way;
-/// - an accept has a listener.
+/// - an accept has a listener;
+/// - files and ports are for somebody who is logged in.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Replies that nobody has looked at.
@@ -90,7 +91,11 @@ impl Ledger {
                     self.release(Resource::Data(data));
                 }
             }
-            _ => {}
+            Action::Stat(_) | Action::Change(_) | Action::Open(_) | Action::Listen(_) => {
+                let somebody = self.resources.iter().any(|resource| matches!(resource, Resource::Account(_)));
+                assert!(somebody, "nobody is logged in: {}", self.tail());
+            }
+            Action::Authenticate(_) | Action::Connect(_) => {}
         }
         self.outstanding.push(action);
     }
