@@ -40,6 +40,11 @@ impl Lane {
         self.queue.front()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Framed> {
+        self.queue.iter()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Framed> {
         let framed = self.queue.pop_front()?;
         self.bytes -= len(&framed);

@@ -51,5 +51,12 @@ pub use listing::{Facts, ListFormatter, ListStyle};
 pub use parse::Command;
 pub use rate::TokenBucket;
 pub use reply::{Reply, ReplyCode};
+#[cfg(feature = "testing")]
+pub use session::control_state::{
+    ControlSecurity, ControlState, DataState, JobKind, Life, LoginState, MarkerState, SecurityState, TransferPhase,
+    TransferState,
+};
 pub use session::{Session, Shutdown};
 pub use time::Instant;
+#[cfg(feature = "testing")]
+pub use timer::Timer;

@@ -12,14 +12,14 @@ use crate::timer::Timer;
 use crate::{Facts, Representation};
 
 /// How far the client has come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     state: State,
     /// Wrong logins since the connection began: neither REIN nor a right login takes one back.
     attempts: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum State {
     /// Nobody, or USER has been answered and PASS is being judged.
     #[default]
@@ -49,6 +49,21 @@ impl Login {
     /// Whether the client's certificate alone made the login, so that no password was asked for.
     pub(crate) fn is_by_certificate(&self) -> bool {
         matches!(self.state, State::In { by_certificate: true, .. })
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn control_state(&self) -> crate::LoginState {
+        match self.state {
+            State::Out => crate::LoginState::Out,
+            State::Named(_) => crate::LoginState::Named,
+            State::In { by_certificate: false, .. } => crate::LoginState::In,
+            State::In { by_certificate: true, .. } => crate::LoginState::InByCertificate,
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Takes the name that USER gave, for PASS to judge.

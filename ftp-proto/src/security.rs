@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::timer::Timer;
 
 /// How far the security of a session goes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Security {
     control: Control,
     client_certificate: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Security {
     protect_data: bool,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Control {
     #[default]
     Clear,
@@ -59,6 +59,20 @@ impl Security {
     /// Whether data connections are under TLS (PROT P).
     pub(crate) fn protects_data(&self) -> bool {
         self.protect_data
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn control_state(&self) -> crate::SecurityState {
+        crate::SecurityState {
+            control: match self.control {
+                Control::Clear => crate::ControlSecurity::Clear,
+                Control::Asked | Control::Handshake => crate::ControlSecurity::Handshake,
+                Control::Secured => crate::ControlSecurity::Secured,
+            },
+            client_certificate: self.client_certificate,
+            buffer_size: self.buffer_size,
+            protects_data: self.protect_data,
+        }
     }
 }
 

@@ -1,5 +1,10 @@
 //! The session: all state of one control connection, and the public way in and out of it.
 
+#[cfg(feature = "testing")]
+pub(crate) mod control_state;
+#[cfg(feature = "testing")]
+mod fork;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -133,13 +138,13 @@ pub(crate) struct Input<'a> {
 }
 
 /// A reply that waits for its time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) reply: Reply,
     pub(crate) then_close: Option<CloseReason>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// Commands are run.
     Serving,

@@ -3,8 +3,9 @@
 use crate::Instant;
 
 /// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "tests alone know of single timers"))]
+pub enum Timer {
     /// No command for too long.
     Idle,
     /// No successful login for too long.
@@ -43,6 +44,12 @@ impl Timers {
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
         self.0[timer as usize].is_some()
+    }
+
+    /// Which are set.
+    #[cfg(feature = "testing")]
+    pub(crate) fn armed(&self) -> impl Iterator<Item = Timer> {
+        Timer::ALL.into_iter().filter(|timer| self.is_set(*timer))
     }
 
     /// When to look again.

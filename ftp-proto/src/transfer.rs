@@ -29,7 +29,7 @@ use crate::session::Session;
 use crate::timer::Timer;
 
 /// The transfer that a session has under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Running {
     job: Job,
     phase: Phase,
@@ -85,6 +85,27 @@ impl Running {
     /// How many bytes have moved so far, for STAT.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Its control state, by way of the places of cancelled actions.
+    #[cfg(feature = "testing")]
+    pub(crate) fn control_state(&self, place: impl Fn(ActionId) -> Option<usize>) -> crate::TransferState {
+        use crate::{JobKind, TransferPhase};
+        let (phase, awaited) = match self.phase {
+            Phase::Opening(_) => (TransferPhase::Opening, None),
+            Phase::Waiting(_) => (TransferPhase::Waiting, None),
+            Phase::Moving(_) => (TransferPhase::Moving, None),
+            Phase::Aborting(action) => (TransferPhase::Aborting, place(action)),
+        };
+        let kind = match self.job.target {
+            _ if self.job.over_control => JobKind::Status,
+            OpenTarget::Read { .. } => JobKind::Download,
+            OpenTarget::Write { .. } => JobKind::Upload,
+            OpenTarget::Unique { .. } => JobKind::UniqueUpload,
+            OpenTarget::List { file_will_do: true, .. } => JobKind::Listing,
+            OpenTarget::List { file_will_do: false, .. } => JobKind::DirectoryListing,
+        };
+        crate::TransferState { phase, kind, announced: self.is_announced(), awaited }
     }
 
     /// The report of its end; listings have none, nor has a transfer that was never announced.
