@@ -1,0 +1,5 @@
+//! See `ferry_fuzz_checks::values`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ferry_fuzz_checks::values(bytes));
