@@ -17,6 +17,9 @@ pub fn config(bytes: &[u8]) {
         Err(problems) => problems.iter().for_each(|problem| problem.is_in(text)),
     }
     assert_eq!(parse(text), parsed, "the same text says the same");
+    // A byte order mark means nothing but at the very start.
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let parsed = parse(text);
     let below_comment = parse(&format!("# a comment\n{text}"));
     let moved = |problems: Vec<Problem>| problems.into_iter().map(Problem::one_line_below).collect::<Vec<_>>();
     assert_eq!(below_comment, parsed.map_err(moved), "a comment moves what is below it, and nothing else");
