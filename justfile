@@ -51,11 +51,16 @@ windows *TOOLCHAIN:
 
 # Fuzzes one target until stopped; needs nightly and cargo-fuzz.
 fuzz TARGET *ARGS:
-    cargo +nightly fuzz run {{TARGET}} {{ARGS}}
+    cargo run --quiet -p ferry-fuzz-checks --example write_seeds
+    cargo +nightly fuzz run {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -dict=fuzz/dictionaries/ftp.dict {{ARGS}}
 
 # Every fuzz target for a few seconds.
 fuzz-smoke:
     ci/fuzz-smoke.sh
+
+# Every fuzz target for an hour, and a table of what came of it; FUZZ_SECONDS and FUZZ_TARGETS for less.
+fuzz-long:
+    ci/fuzz-long.sh
 
 # Plants classic bugs in a copy of the tree: the tests have to notice each; half an hour. `just planted 05` for one.
 planted *NAMES:

@@ -1,30 +1,26 @@
 #!/usr/bin/env bash
-# Each fuzz target for a short while: finds what is shallow and keeps the targets building.
+# Each fuzz target over its seeds, and then for a short while: finds what is shallow and keeps the targets building.
+# FUZZ_SECONDS for each (20), FUZZ_TARGETS for some of them alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=ci/common.sh
 source ci/common.sh
+# shellcheck source=ci/fuzz.sh
+source ci/fuzz.sh
 
 SECONDS_EACH=${FUZZ_SECONDS:-20}
-HOST=$(rustc -vV | sed -n 's/^host: //p')
 
-mapfile -t targets < <(cargo +nightly fuzz list)
-if [ ${#targets[@]} -eq 0 ]; then
-    echo "error: no fuzz targets found" >&2
-    exit 1
-fi
-cargo +nightly fuzz build --target "$HOST"
-for target in "${targets[@]}"; do
+fuzz_prepare
+for target in $(fuzz_targets); do
     heading "fuzz $target for $SECONDS_EACH s"
-    # stderr holds libFuzzer's chatter; its last lines are what a reader wants.
     log=$(mktemp)
-    if ! cargo +nightly fuzz run --target "$HOST" "$target" -- \
-        -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=2048 -verbosity=1 >"$log" 2>&1; then
-        tail -n 60 "$log"
-        echo "error: fuzz target $target failed" >&2
+    # What it comes across is not kept: every run begins with the seeds alone.
+    found=$(mktemp -d)
+    if ! fuzz_run "$target" "$log" "$found" -max_total_time="$SECONDS_EACH"; then
+        fuzz_tell "$target" "$log"
         exit 1
     fi
     tail -n 2 "$log"
-    rm -f "$log"
+    rm -rf "$log" "$found"
 done
-echo "fuzz smoke: ${#targets[@]} targets, $SECONDS_EACH s each"
+echo "fuzz smoke: $(fuzz_targets | wc -w) targets, $SECONDS_EACH s each"
