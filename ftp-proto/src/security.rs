@@ -39,6 +39,11 @@ impl Security {
         matches!(self.control, Control::Asked | Control::Handshake)
     }
 
+    /// Whether the handshake is under way: what is said now would be read as part of it.
+    pub(crate) fn is_securing(&self) -> bool {
+        self.control == Control::Handshake
+    }
+
     pub(crate) fn was_asked(&self) -> bool {
         self.control == Control::Asked
     }

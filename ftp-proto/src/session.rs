@@ -264,7 +264,6 @@ impl Session {
                 Timer::Login => self.fail("No login in time, closing.", CloseReason::LoginTimeout),
                 Timer::Delay => self.release_held(),
                 Timer::Connect => self.connect_timed_out(),
-                // There is nobody yet who could read a reply.
                 Timer::Tls => self.close(CloseReason::TlsFailed),
                 Timer::Stall => self.fail("Data connection stalled, closing.", CloseReason::Stalled),
             }
@@ -474,9 +473,11 @@ impl Session {
         }
     }
 
-    /// Says 421 and closes at once.
+    /// Says 421 and closes at once. Between 234 and TLS it only closes: there is nobody who could read a reply.
     pub(crate) fn fail(&mut self, text: &'static str, reason: CloseReason) {
-        self.reply(Reply::new(421, text));
+        if !self.security.is_securing() {
+            self.reply(Reply::new(421, text));
+        }
         self.close(reason);
     }
 
