@@ -15,7 +15,7 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                if character.is_control() {
+                if character.is_control() || ends_a_line(character) {
                     write!(f, "{}", character.escape_default())?;
                 } else {
                     fmt::Write::write_char(f, character)?;
@@ -24,5 +24,24 @@ impl fmt::Display for Escaped<'_> {
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
         }
         Ok(())
+    }
+}
+
+/// The separators of lines and paragraphs are no control characters, and yet where some programs begin a new line.
+const fn ends_a_line(character: char) -> bool {
+    matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_ends_a_line_anywhere_is_left() {
+        let ends = "a\nb\rc\u{b}d\u{c}e\u{1c}f\u{85}g\u{2028}h\u{2029}i";
+        let shown = Escaped(ends.as_bytes()).to_string();
+        assert_eq!(shown, r"a\nb\rc\u{b}d\u{c}e\u{1c}f\u{85}g\u{2028}h\u{2029}i");
     }
 }
