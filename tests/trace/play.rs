@@ -3,11 +3,12 @@
 use std::{
     collections::VecDeque,
     panic::{self, AssertUnwindSafe},
+    sync::Arc,
     time::Duration,
 };
 
 use ferry_tests::{Driver, describe, id_of};
-use ftp_proto::{Action, Config, Shutdown};
+use ftp_proto::{Action, Config, PathCodec, Shutdown};
 
 use crate::{
     answer::answer,
@@ -57,7 +58,8 @@ struct Stage {
 
 impl Stage {
     /// The settings: `ipv6`; `login NAME`; `foreign`, `privileged` (permit addresses and ports); `attempts N`;
-    /// `delay SECONDS`; `idle SECONDS`; `stall SECONDS`; `masquerade ADDRESS`, `masquerade-for LOCAL=ADDRESS`; `disable VERB`.
+    /// `delay SECONDS`; `idle SECONDS`; `stall SECONDS`; `masquerade ADDRESS`, `masquerade-for LOCAL=ADDRESS`; `disable VERB`;
+    /// `charset` (ISO 8859-1 for clients that do not say OPTS UTF8 ON).
     fn new(settings: &[Step]) -> Self {
         let mut config = Config::default();
         let (mut local, mut peer, mut user) = ("10.0.0.9:21", "10.0.0.1:40000", None);
@@ -83,6 +85,7 @@ impl Stage {
                     let local = local.parse().expect("an address");
                     config.masquerade_address_map.insert(local, address.parse().expect("an address"));
                 }
+                "charset" => config.codec = Some(Arc::new(Latin1)),
                 "disable" => config.disabled_commands.push(value.to_owned()),
                 "masquerade" => config.masquerade_address = Some(value.parse().expect("an address")),
                 _ => panic!("line {}: no such setting: {setting}", step.number),
@@ -221,5 +224,19 @@ impl Stage {
         self.driver.eof();
         self.driver.finish_all();
         self.driver.assert_nothing_left();
+    }
+}
+
+/// ISO 8859-1: each byte is the character of its number.
+#[derive(Debug)]
+struct Latin1;
+
+impl PathCodec for Latin1 {
+    fn decode(&self, wire: &[u8]) -> Vec<u8> {
+        wire.iter().copied().map(char::from).collect::<String>().into_bytes()
+    }
+
+    fn encode(&self, path: &[u8]) -> Vec<u8> {
+        String::from_utf8_lossy(path).chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect()
     }
 }
