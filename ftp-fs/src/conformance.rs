@@ -58,6 +58,7 @@ checks![
     renaming_moves_files,
     renaming_moves_directories_with_all_in_them,
     renaming_replaces_files_and_nothing_more,
+    no_directory_takes_the_place_of_a_file,
     listings_come_in_batches_and_name_everything_once,
     a_file_that_vanishes_does_not_break_a_listing,
     times_that_are_set_are_shown,
@@ -240,12 +241,13 @@ fn an_upload_that_is_dropped_before_its_first_byte_changes_nothing(fs: &dyn Bloc
 }
 
 fn a_cut_upload_leaves_what_its_writer_told(fs: &dyn BlockingBackend) {
-    for (mode, may_extend) in [(WriteMode::Replace, false), (WriteMode::Append, true), (WriteMode::From(2), true)] {
+    let modes = [WriteMode::Replace, WriteMode::Append, WriteMode::From(2), WriteMode::From(0)];
+    for (mode, may_extend) in modes.into_iter().zip([false, true, true, false]) {
         put(fs, "/file", b"old content");
         let remains = cut(fs.create(&path("/file"), mode).expect("the file can be opened"));
         let kept = match mode {
-            WriteMode::From(_) => &b"ol"[..],
-            _ => b"old content",
+            WriteMode::From(offset) => &b"old content"[..offset as usize],
+            _ => &b"old content"[..],
         };
         match remains {
             Remains::Unchanged => assert_eq!(get(fs, "/file"), b"old content", "{mode:?}"),
@@ -288,6 +290,8 @@ fn resuming_cuts_what_lies_behind(fs: &dyn BlockingBackend) {
     let writer = fs.create(&path("/file"), WriteMode::From(2)).expect("the file can be opened");
     assert_eq!(writer.finish().map(|metadata| metadata.len), Ok(2));
     assert_eq!(get(fs, "/file"), b"01");
+    upload(fs, "/file", WriteMode::From(0), b"new");
+    assert_eq!(get(fs, "/file"), b"new");
 }
 
 fn appending_makes_the_file_or_adds_to_it(fs: &dyn BlockingBackend) {
@@ -345,6 +349,14 @@ fn renaming_moves_directories_with_all_in_them(fs: &dyn BlockingBackend) {
     assert_eq!(fs.rename(&path("/a"), &path("/new")), Ok(()));
     assert_eq!(get(fs, "/new/b/file"), b"content");
     assert_eq!(names(fs, "/"), BTreeSet::from([b"a!".to_vec(), b"new".to_vec()]));
+}
+
+fn no_directory_takes_the_place_of_a_file(fs: &dyn BlockingBackend) {
+    make(fs, "/directory");
+    put(fs, "/file", b"content");
+    assert!(error(fs.rename(&path("/directory"), &path("/file"))).is_some());
+    assert_eq!(get(fs, "/file"), b"content");
+    assert!(fs.stat(&path("/directory")).is_ok_and(|metadata| metadata.is_directory()));
 }
 
 fn renaming_replaces_files_and_nothing_more(fs: &dyn BlockingBackend) {

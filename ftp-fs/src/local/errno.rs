@@ -48,3 +48,39 @@ pub(super) const fn meaning(errno: Errno) -> FsError {
         _ => FsError::Io,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_system_has_its_meaning() {
+        for (errno, is) in [
+            (Errno::NOENT, FsError::NotFound),
+            (Errno::ACCESS, FsError::Refused),
+            (Errno::EXIST, FsError::Exists),
+            (Errno::NOTDIR, FsError::NotADirectory),
+            (Errno::ISDIR, FsError::IsADirectory),
+            (Errno::NOTEMPTY, FsError::NotEmpty),
+            (Errno::LOOP, FsError::IsLink),
+            (Errno::NAMETOOLONG, FsError::InvalidName),
+            (Errno::NOSPC, FsError::NoSpace),
+            (Errno::DQUOT, FsError::QuotaExceeded),
+            (Errno::FBIG, FsError::QuotaExceeded),
+            (Errno::ROFS, FsError::ReadOnly),
+            (Errno::XDEV, FsError::CrossesStorage),
+            (Errno::BUSY, FsError::Busy),
+            (Errno::MFILE, FsError::Exhausted),
+            (Errno::NXIO, FsError::NotRegular),
+            (Errno::NOSYS, FsError::Unsupported),
+            (Errno::IO, FsError::Io),
+            (Errno::NETDOWN, FsError::Io),
+        ] {
+            assert_eq!(meaning(errno), is, "{errno}");
+            let told = Err::<(), _>(io::Error::from(errno)).explain("trying it", &VirtualPath::root());
+            assert_eq!(told, Err(is), "{errno}");
+        }
+        let without_number = Err::<(), _>(io::Error::other("something")).explain("trying it", &VirtualPath::root());
+        assert_eq!(without_number, Err(FsError::Io));
+    }
+}

@@ -6,6 +6,8 @@ mod conformance;
 mod impersonate;
 mod mounts;
 mod offload;
+mod stacked;
 #[cfg(target_os = "linux")]
 mod system_users;
 mod view;
+mod words;
