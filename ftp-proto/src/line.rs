@@ -14,6 +14,7 @@ use crate::telnet::{Decoded, IAC, Telnet};
 pub struct LineReader {
     line: Vec<u8>,
     telnet: Telnet,
+    begun: bool,
     after_cr: bool,
     skipping: bool,
     urgent: bool,
@@ -48,6 +49,7 @@ impl LineReader {
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<Framed>) {
         let mut taken = 0;
         while taken < bytes.len() {
+            self.begun = true;
             let plain = self.take_plain(&bytes[taken..]);
             taken += plain;
             let found = if plain > 0 {
@@ -71,9 +73,14 @@ impl LineReader {
         (taken, None)
     }
 
-    /// Whether part of a line has come that is not complete.
+    /// Whether anything has come since the end of the last line, be it Telnet commands alone.
     #[must_use]
     pub fn is_mid_line(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether there is text in the line so far.
+    fn has_text(&self) -> bool {
         !self.line.is_empty() || self.after_cr || self.skipping
     }
 
@@ -116,7 +123,7 @@ impl LineReader {
     /// An IAC that introduced no command. At the start of a line it is what remains of a Synch whose urgent byte the
     /// network kept out of the stream; elsewhere it is a byte of a name in some one-byte charset.
     fn take_raw(&mut self, byte: u8) -> Option<Framed> {
-        let before = if self.is_mid_line() { self.take_byte(IAC) } else { None };
+        let before = if self.has_text() { self.take_byte(IAC) } else { None };
         // Taken even if the line has just become too long: it may be the line's end.
         let found = self.take_byte(byte);
         before.or(found)
@@ -138,6 +145,7 @@ impl LineReader {
     }
 
     fn end_line(&mut self) -> Option<Framed> {
+        self.begun = false;
         let urgent = mem::take(&mut self.urgent);
         if mem::take(&mut self.skipping) {
             return None;
@@ -194,6 +202,21 @@ mod tests {
     #[test]
     fn an_iac_behind_a_return_at_the_start_of_a_line_is_text() {
         assert_eq!(lines(&[b"\r\xffx\n"]), vec![line(b"\r\xffx")]);
+    }
+
+    #[test]
+    fn a_line_has_begun_with_its_first_byte_and_ends_with_its_last() {
+        for part in [&b"N"[..], b"\r", b"\xff", b"\xff\xf4\xff\xf2", b"\xff\xfa\x18", &[b'x'; 5000]] {
+            let mut reader = LineReader::new();
+            assert!(!reader.is_mid_line());
+            let mut rest = part;
+            while !rest.is_empty() {
+                rest = &rest[reader.push(rest).0..];
+            }
+            assert!(reader.is_mid_line(), "{}", part.escape_ascii());
+            reader.push(b"\xff\xf0\r\n");
+            assert!(!reader.is_mid_line(), "{}", part.escape_ascii());
+        }
     }
 
     #[test]
