@@ -13,7 +13,8 @@ use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Fo
 /// A tree of files in memory. It has no links.
 ///
 /// The content of a file that is replaced stays until the upload is finished; a download goes on with the content that
-/// it began with. A new file holds what has arrived.
+/// it began with. A new file holds what has arrived. An upload that adds to a file while another replaces it fails
+/// ([`FsError::Busy`]), and leaves nothing in the new content.
 pub struct MemoryFs {
     tree: Arc<Tree>,
 }
@@ -34,6 +35,8 @@ struct Budget {
 #[derive(Clone)]
 struct Node {
     id: u64,
+    /// How often an upload has taken the place of the content: what others add to the old one is not for the new one.
+    replaced: u64,
     created: UnixTime,
     modified: UnixTime,
     mode: u32,
@@ -80,7 +83,8 @@ impl Tree {
     fn new_node(&self, content: Option<Arc<Content>>) -> Node {
         let mode = if content.is_some() { 0o644 } else { 0o755 };
         let created = now();
-        Node { id: self.next_id.fetch_add(1, Ordering::Relaxed), created, modified: created, mode, content }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        Node { id, replaced: 0, created, modified: created, mode, content }
     }
 
     /// Makes an empty file.
@@ -165,7 +169,7 @@ fn now() -> UnixTime {
 }
 
 fn root() -> Node {
-    Node { id: 1, created: UnixTime::EPOCH, modified: UnixTime::EPOCH, mode: 0o755, content: None }
+    Node { id: 1, replaced: 0, created: UnixTime::EPOCH, modified: UnixTime::EPOCH, mode: 0o755, content: None }
 }
 
 /// What is at the path, provided that directories lead there.
@@ -242,19 +246,20 @@ impl BlockingBackend for MemoryFs {
 
     fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
         let mut nodes = self.tree.lock();
-        let (id, plan, remains) = match find(&mut nodes, path).map_err(root_is_a_directory) {
+        let (id, replaced, plan, remains) = match find(&mut nodes, path).map_err(root_is_a_directory) {
             Ok(node) => {
                 let plan = Plan::for_existing(node.file()?, mode)?;
                 let remains = plan.remains();
-                (node.id, plan, remains)
+                (node.id, node.replaced, plan, remains)
             }
             Err(FsError::NotFound) if !matches!(mode, WriteMode::From(_)) => {
                 parent(&nodes, path)?;
-                (self.tree.make(&mut nodes, path), Plan::Extend, Remains::Partial)
+                (self.tree.make(&mut nodes, path), 0, Plan::Extend, Remains::Partial)
             }
             Err(error) => return Err(error),
         };
-        Ok(Box::new(MemoryWriter { tree: Arc::clone(&self.tree), path: path.clone(), id, plan, remains }))
+        let (tree, path) = (Arc::clone(&self.tree), path.clone());
+        Ok(Box::new(MemoryWriter { tree, path, id, replaced, plan, remains }))
     }
 
     fn create_unique(
@@ -271,7 +276,7 @@ impl BlockingBackend for MemoryFs {
             if !nodes.contains_key(&path) {
                 let id = self.tree.make(&mut nodes, &path);
                 let (tree, remains) = (Arc::clone(&self.tree), Remains::Partial);
-                let writer = MemoryWriter { tree, path, id, plan: Plan::Extend, remains };
+                let writer = MemoryWriter { tree, path, id, replaced: 0, plan: Plan::Extend, remains };
                 return Ok(UniqueFile { name, writer: Box::new(writer) });
             }
         }
@@ -382,6 +387,8 @@ struct MemoryWriter {
     path: VirtualPath,
     /// Which file it is, should the path be another's by now.
     id: u64,
+    /// As it was when the upload began.
+    replaced: u64,
     plan: Plan,
     remains: Remains,
 }
@@ -418,10 +425,11 @@ impl Plan {
 }
 
 impl MemoryWriter {
-    /// Writes to the file, if it is still there; what arrives for a removed file is gone, as on a disk.
+    /// Writes to the file, if it is still there; what arrives for one that was removed or replaced is gone, as on a disk.
     fn extend(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         let mut nodes = self.tree.lock();
-        let Some(node) = nodes.get_mut(&self.path).filter(|node| node.id == self.id) else { return Ok(()) };
+        let is_there = |node: &&mut Node| node.id == self.id && node.replaced == self.replaced;
+        let Some(node) = nodes.get_mut(&self.path).filter(is_there) else { return Ok(()) };
         node.modified = now();
         let content = node.content_mut()?;
         if let Plan::CutAndExtend(len) = std::mem::replace(&mut self.plan, Plan::Extend) {
@@ -448,11 +456,13 @@ impl BlockingWriter for MemoryWriter {
         match plan {
             Plan::Replace(content) => {
                 node.content = Some(Arc::new(content));
+                node.replaced += 1;
                 node.modified = now();
             }
+            Plan::Fail(error) => return Err(error),
+            Plan::CutAndExtend(_) | Plan::Extend if node.replaced != self.replaced => return Err(FsError::Busy),
             Plan::CutAndExtend(len) => node.content_mut()?.truncate(len),
             Plan::Extend => {}
-            Plan::Fail(error) => return Err(error),
         }
         Ok(node.metadata())
     }
@@ -519,6 +529,35 @@ mod tests {
         assert_eq!(put(&fs, "/a", WriteMode::Append, 1), Err(FsError::NoSpace));
         assert_eq!(fs.remove_file(&path("/a")), Ok(()));
         assert_eq!(put(&fs, "/b", WriteMode::Replace, 100), Ok(()));
+    }
+
+    #[test]
+    fn an_upload_that_another_replaces_on_its_way_is_mixed_into_nothing() {
+        for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::From(0)] {
+            let fs = MemoryFs::new();
+            if mode != WriteMode::Replace {
+                put(&fs, "/a", WriteMode::Replace, 10).unwrap();
+            }
+            let mut slow = fs.create(&path("/a"), mode).unwrap();
+            slow.write_all(&[1; 5]).unwrap();
+            put(&fs, "/a", WriteMode::Replace, 20).unwrap();
+            slow.write_all(&[1; 5]).unwrap();
+            assert_eq!(slow.finish(), Err(FsError::Busy), "{mode:?}");
+            let mut content = [0; 100];
+            assert_eq!(fs.open(&path("/a"), 0).unwrap().read(&mut content), Ok(20), "{mode:?}");
+            assert!(!content.contains(&1), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_uploads_that_replace_a_file_the_last_counts() {
+        let fs = MemoryFs::new();
+        put(&fs, "/a", WriteMode::Replace, 10).unwrap();
+        let mut slow = fs.create(&path("/a"), WriteMode::Replace).unwrap();
+        slow.write_all(&[1; 5]).unwrap();
+        put(&fs, "/a", WriteMode::Replace, 20).unwrap();
+        assert_eq!(slow.finish().map(|metadata| metadata.len), Ok(5));
+        assert_eq!(len(&fs, "/a"), 5);
     }
 
     #[test]
