@@ -41,6 +41,10 @@ interop *FILTER:
 system *FILTER:
     ci/system.sh {{FILTER}}
 
+# Hostile clients, failing disks and floods: as root, with FUSE; `just hostile load::` for some of them.
+hostile *FILTER:
+    ci/hostile.sh {{FILTER}}
+
 # Builds and runs every example.
 examples:
     ci/examples.sh

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Nothing here takes that long unless it is broken.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) const RUNTIMES: [&str; 2] = ["tokio", "smol"];
 
@@ -204,8 +204,8 @@ impl Client {
         let mut line = String::new();
         loop {
             line.clear();
-            self.control.read_line(&mut line).unwrap();
-            if line.as_bytes().get(3) != Some(&b'-') {
+            let ended = self.control.read_line(&mut line).unwrap() == 0;
+            if ended || is_last(&line) {
                 return line.trim_end().to_owned();
             }
         }
@@ -242,6 +242,11 @@ impl Client {
         let reply = self.reply();
         assert!(reply.starts_with("226"), "{reply}");
     }
+}
+
+/// Whether it is the last line of a reply: what stands between the first and the last can be anything else.
+fn is_last(line: &str) -> bool {
+    line.len() > 3 && line.as_bytes()[..3].iter().all(u8::is_ascii_digit) && line.as_bytes()[3] == b' '
 }
 
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
