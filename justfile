@@ -70,6 +70,10 @@ fuzz-long:
 planted *NAMES:
     ci/planted.sh {{NAMES}}
 
+# Simulates the whole driver with new seeds for so many seconds; one that fails is told with the command to see it again.
+simulate SECONDS="3600":
+    SIMULATE_SECONDS={{SECONDS}} cargo test --release -p ferry-tests --test simulate new_seeds -- --ignored --nocapture
+
 # Installs the client programs and cargo tools that the checks use.
 install:
     ci/install.sh

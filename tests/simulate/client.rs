@@ -1,0 +1,272 @@
+//! A client: it comes a few times, logs in rightly or wrongly, does this and that, and leaves in one of many ways.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::chance::Chance;
+use crate::control::{Control, Over, Reply};
+use crate::disk::Disk;
+use crate::scene::{Scene, USERS, User, password};
+use crate::shelf::{Shelf, brief};
+use crate::truth::{Seen, Truth, What};
+use crate::world::{World, lock};
+
+/// What all clients of a run share.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) world: World,
+    pub(crate) disk: Disk,
+    pub(crate) truth: Truth,
+    pub(crate) scene: Arc<Scene>,
+    pub(crate) counts: Arc<Mutex<Counts>>,
+}
+
+/// How much a run has had of what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) sessions: u64,
+    pub(crate) logins: u64,
+    pub(crate) uploads: u64,
+    pub(crate) downloads: u64,
+    pub(crate) listings: u64,
+    pub(crate) cut: u64,
+    pub(crate) aborts: u64,
+    /// How many sessions there were at one time.
+    pub(crate) peak: usize,
+}
+
+pub(crate) struct Client {
+    pub(crate) common: Common,
+    pub(crate) number: usize,
+    pub(crate) chance: Chance,
+    pub(crate) user: &'static User,
+    pub(crate) shelf: Shelf,
+    pub(crate) last_port: u16,
+    pub(crate) last_name: u32,
+}
+
+/// A session, as its client sees it.
+pub(crate) struct Visit<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) control: Control,
+    /// Whether the type is image.
+    pub(crate) image: bool,
+}
+
+impl Client {
+    pub(crate) fn new(common: &Common, number: usize, mut chance: Chance) -> Self {
+        let (shelf, user) = (Shelf::default(), &USERS[chance.below(USERS.len())]);
+        let common = common.clone();
+        let mut client = Self { common, number, chance, user, shelf, last_port: 1024, last_name: 0 };
+        client.furnish();
+        client
+    }
+
+    /// Puts a few files where they can be found.
+    fn furnish(&mut self) {
+        let home = self.home();
+        self.common.disk.put_directory(&home);
+        for (name, ascii) in [("first", false), ("second", true), ("third", false)] {
+            let len = self.chance.magnitude(60_000) as usize;
+            let content = if ascii { crate::content::text(&mut self.chance, len) } else { self.bytes(len) };
+            let path = format!("{home}/{name}");
+            self.common.disk.put(&path, &content);
+            self.shelf.files.insert(path, content);
+        }
+    }
+
+    pub(crate) fn home(&self) -> String {
+        format!("/home/{}", self.number)
+    }
+
+    pub(crate) fn who(&self) -> String {
+        format!("client {} ({})", self.number, self.user.name)
+    }
+
+    pub(crate) fn may(&self, letter: char) -> bool {
+        self.user.letters.contains(letter)
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        crate::content::marked(self.chance.magnitude(u64::MAX), len)
+    }
+
+    pub(crate) fn fresh_name(&mut self) -> String {
+        self.last_name += 1;
+        format!("{}/new{}", self.home(), self.last_name)
+    }
+
+    pub(crate) fn fresh_address(&mut self) -> SocketAddr {
+        self.last_port += 1;
+        SocketAddr::from((self.ip(), self.last_port))
+    }
+
+    fn ip(&self) -> Ipv4Addr {
+        Ipv4Addr::from(0x0a00_0001 + self.number as u32)
+    }
+
+    pub(crate) async fn run(mut self) {
+        let late = self.chance.micros(Duration::from_secs(20));
+        self.common.world.sleep(late).await;
+        for _ in 0..self.chance.between(1, 4) {
+            if self.common.truth.stops() {
+                break;
+            }
+            let peer = self.fresh_address();
+            let left = self.visit(peer).await;
+            drop(left);
+            self.common.truth.over(peer).await;
+            self.settle().await;
+            let pause = self.chance.micros(Duration::from_secs(10));
+            self.common.world.sleep(pause).await;
+        }
+        self.settle().await;
+        let who = self.who();
+        self.shelf.check(&self.common.disk, &who);
+    }
+
+    /// Waits until nothing of what was begun goes on, and looks what has come of it.
+    pub(crate) async fn settle(&mut self) {
+        self.common.world.work_done().await;
+        let who = self.who();
+        self.shelf.settle(&self.common.disk, &who);
+    }
+
+    async fn visit(&mut self, peer: SocketAddr) -> Result<(), Over> {
+        let Common { world, truth, scene, .. } = &self.common;
+        let control = Control::open(world, truth, peer, scene.timeouts, scene.max_connections > 0).await?;
+        lock(&self.common.counts).sessions += 1;
+        let mut visit = Visit { client: self, control, image: false };
+        visit.enter().await?;
+        for _ in 0..visit.client.chance.between(1, 12) {
+            visit.act().await?;
+        }
+        visit.leave().await
+    }
+}
+
+impl Visit<'_> {
+    /// Logs in, after some mistakes perhaps.
+    async fn enter(&mut self) -> Result<(), Over> {
+        if self.client.chance.one_in(8) {
+            self.ask("RETR x", &[530]).await?;
+            self.ask("PASS x", &[503]).await?;
+        }
+        if self.client.chance.one_in(40) {
+            // Says nothing until the server has had enough.
+            self.control.reply().await?;
+            panic!("{}: a reply to nothing", self.client.who());
+        }
+        let mistakes = if self.client.chance.one_in(6) { self.client.chance.between(1, 3) } else { 0 };
+        for mistake in 1..=mistakes {
+            self.log_in_wrongly(mistake == 3).await?;
+        }
+        let user = self.client.user.name;
+        self.ask(&format!("USER {user}"), &[331]).await?;
+        let seen = self.expect_hook(What::Login(user.to_owned()));
+        self.ask(&format!("PASS {}", password(user)), &[230]).await?;
+        self.is_sure(seen);
+        self.control.logged_out = None;
+        lock(&self.client.common.counts).logins += 1;
+        Ok(())
+    }
+
+    async fn log_in_wrongly(&mut self, is_last: bool) -> Result<(), Over> {
+        let user = if self.client.chance.one_in(2) { self.client.user.name } else { "stranger" };
+        self.ask(&format!("USER {user}"), &[331]).await?;
+        let seen = self.expect_hook(What::WrongLogin(user.to_owned()));
+        let reply = self.ask("PASS wrong", &[530]).await?;
+        self.is_sure(seen);
+        let ends = reply.lines[0].contains("too many");
+        assert_eq!(ends, is_last, "{}: {reply:?}", self.client.who());
+        if is_last {
+            self.control.left = true;
+            self.control.expect_end().await;
+            return Err(Over);
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self) -> Result<(), Over> {
+        let pause = self.client.chance.micros(Duration::from_secs(1));
+        self.control.world.sleep(pause).await;
+        match self.client.chance.below(16) {
+            0 | 1 => self.chat().await,
+            2 | 3 => self.change_tree().await,
+            4 => self.list().await,
+            5 => self.share().await,
+            6 => self.err().await,
+            7..=11 => self.upload().await,
+            _ => self.download().await,
+        }
+    }
+
+    async fn leave(&mut self) -> Result<(), Over> {
+        match self.client.chance.below(6) {
+            0 => self.control.vanish(true),
+            1 => self.control.vanish(false),
+            2 => {
+                self.control.half_close();
+                let reply = self.control.reply().await;
+                assert!(reply.is_err(), "{}: a reply to nothing, {reply:?}", self.client.who());
+            }
+            3 => self.fall_silent().await,
+            _ => {
+                self.ask("QUIT", &[221]).await?;
+                self.control.left = true;
+                self.control.expect_end().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the connection and does nothing with it, until time has ended the session.
+    async fn fall_silent(&mut self) {
+        if self.client.chance.one_in(2) {
+            self.control.say("EPSV").await;
+        }
+        let (since, peer) = (self.control.now(), self.control.peer);
+        self.client.common.truth.over(peer).await;
+        let took = self.control.now().saturating_since(since);
+        let most = self.client.common.scene.longest_silence();
+        assert!(took <= most || self.control.is_hit(), "{}: a silent session lasts {took:?}", self.client.who());
+    }
+
+    /// Says a line, and takes its one reply.
+    pub(crate) async fn ask(&mut self, line: &str, codes: &[u16]) -> Result<Reply, Over> {
+        self.control.say(line).await;
+        let reply = self.control.reply().await?;
+        self.check(line, &reply, codes);
+        Ok(reply)
+    }
+
+    pub(crate) fn check(&self, line: &str, reply: &Reply, codes: &[u16]) {
+        let right = codes.contains(&reply.code);
+        assert!(right, "{}: {line}: {}, which is none of {codes:?}", self.client.who(), brief(&reply.lines));
+    }
+
+    /// The replies that are right, and besides them those of a disk that has failed there since.
+    pub(crate) fn codes(&self, path: &str, since: ftp_proto::Instant, right: u16) -> Vec<u16> {
+        let hit = self.control.world.was_hit(&format!("path {path}"), since);
+        if hit { vec![right, 451, 452] } else { vec![right] }
+    }
+
+    /// Notes that a hook may tell of this from now on.
+    pub(crate) fn expect_hook(&self, what: What) -> usize {
+        self.client.common.truth.session(self.control.peer, |session| {
+            session.seen.push(Seen { what, sure: false });
+            session.seen.len() - 1
+        })
+    }
+
+    /// It has happened, and a hook has to tell of it.
+    pub(crate) fn is_sure(&self, place: usize) {
+        self.client.common.truth.session(self.control.peer, |session| session.seen[place].sure = true);
+    }
+
+    /// It has not happened.
+    pub(crate) fn forget_hook(&self) {
+        self.client.common.truth.session(self.control.peer, |session| session.seen.pop());
+    }
+}

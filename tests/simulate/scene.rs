@@ -1,0 +1,208 @@
+//! What a run is like: all of it follows from the seed.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftp_driver::{Service, ServiceBuilder};
+use ftp_fs::{
+    Account, AuthError, Authenticator, BlockingAuthenticator, BoxFuture, CertificateLogin, Credential, LoginAttempt,
+    NewUser, Override, Storage, Unblock, VirtualUsers,
+};
+use ftp_proto::Config;
+use ftp_types::{Permissions, Secret, UnixTime};
+
+use crate::chance::Chance;
+use crate::disk::{Disk, place};
+use crate::truth::Truth;
+use crate::world::{Climate, World};
+
+/// The server's port.
+pub(crate) const CONTROL: u16 = 21;
+pub(crate) const SERVER: [u8; 4] = [192, 0, 2, 1];
+/// Where one of the users may do nothing.
+pub(crate) const VAULT: &str = "/vault";
+
+/// Somebody with an account, and the letters of what they may do.
+pub(crate) struct User {
+    pub(crate) name: &'static str,
+    pub(crate) letters: &'static str,
+}
+
+pub(crate) const USERS: [User; 8] = [
+    User { name: "alice", letters: "elradfmwMT" },
+    User { name: "bob", letters: "elradfmwMT" },
+    User { name: "carol", letters: "elradfmwMT" },
+    User { name: "reader", letters: "elr" },
+    User { name: "dropbox", letters: "elw" },
+    User { name: "appender", letters: "elra" },
+    User { name: "tidier", letters: "elrdfm" },
+    User { name: "nobody", letters: "e" },
+];
+
+pub(crate) struct Scene {
+    pub(crate) climate: Climate,
+    pub(crate) clients: usize,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) max_connections: usize,
+    pub(crate) capacity: Option<u64>,
+    pub(crate) ending: Ending,
+    pub(crate) slow_hooks: bool,
+    port_wait: Duration,
+    buffer: usize,
+    rates: [Option<NonZeroU64>; 3],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) idle: Duration,
+    pub(crate) login: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) stall: Duration,
+}
+
+/// How a run comes to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// All clients fall silent, and time ends what they have left.
+    Silence,
+    /// The server stops in the midst of it all, with so much grace.
+    Stop { after: Duration, grace: Duration },
+    /// And with none.
+    StopNow { after: Duration },
+}
+
+impl Scene {
+    pub(crate) fn new(chance: &mut Chance, clients: usize) -> Self {
+        let faults = !chance.one_in(4);
+        let few_threads = chance.one_in(4);
+        let disk = if few_threads { Duration::from_millis(2) } else { *chance.pick(&[ms(1), ms(20), ms(700)]) };
+        let climate = Climate {
+            faults,
+            latency: *chance.pick(&[ms(1), ms(40), ms(300)]),
+            disk,
+            threads: if few_threads { chance.between(1, 4) } else { usize::MAX },
+            fresh_wakers: chance.one_in(2),
+            pipe: *chance.pick(&[1024, 4096, 65_536]),
+            ports: if chance.one_in(2) { 4 + clients as u16 / 16 } else { 4000 },
+        };
+        let rate = |chance: &mut Chance, rate| NonZeroU64::new(rate).filter(|_| chance.one_in(4));
+        Self {
+            climate,
+            clients,
+            timeouts: Timeouts {
+                idle: chance.seconds(30, 300),
+                login: chance.seconds(20, 60),
+                connect: chance.seconds(15, 30),
+                stall: chance.seconds(30, 300),
+            },
+            max_connections: if chance.one_in(3) { clients / 2 + 2 } else { 0 },
+            capacity: chance.one_in(4).then_some(200_000 + clients as u64 * 100_000),
+            ending: Ending::new(chance),
+            slow_hooks: chance.one_in(3),
+            port_wait: if chance.one_in(4) { Duration::ZERO } else { chance.seconds(1, 8) },
+            buffer: *chance.pick(&[512, 700, 4096, 128 * 1024]),
+            rates: [rate(chance, 30_000), rate(chance, 100_000), rate(chance, 1_000_000)],
+        }
+    }
+
+    pub(crate) fn service(&self, world: &World, disk: &Disk, truth: &Truth) -> Service {
+        let clock = world.clone();
+        let clock = move || UnixTime { seconds: clock.now().since_epoch().as_secs() as i64, nanoseconds: 0 };
+        let builder = Service::builder_async(Accounts { users: accounts(disk), world: world.clone() })
+            .config(self.config())
+            .passive_ports(self.climate.passive_ports())
+            .passive_port_wait(self.port_wait)
+            .max_connections(self.max_connections)
+            .read_buffer(self.buffer)
+            .write_buffer(self.buffer)
+            .clock(clock)
+            .observer(truth.clone())
+            .hooks(truth.clone());
+        self.limited(builder).build()
+    }
+
+    /// How long a session may stand whose client says nothing.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        let Timeouts { idle, login, connect, stall } = self.timeouts;
+        idle + login + connect + stall + Duration::from_secs(60)
+    }
+
+    fn limited(&self, mut builder: ServiceBuilder) -> ServiceBuilder {
+        let [transfer, user, server] = self.rates.map(|rate| rate.map(NonZeroU64::get));
+        if let Some(rate) = transfer {
+            builder = builder.read_limit(rate).write_limit(rate);
+        }
+        if let Some(rate) = user {
+            builder = builder.user_read_limit(rate).user_write_limit(rate);
+        }
+        if let Some(rate) = server {
+            builder = builder.server_read_limit(rate).server_write_limit(rate);
+        }
+        builder
+    }
+
+    fn config(&self) -> Config {
+        let Timeouts { idle, login, connect, stall } = self.timeouts;
+        Config {
+            idle_timeout: Some(idle),
+            login_timeout: Some(login),
+            connect_timeout: Some(connect),
+            stall_timeout: Some(stall),
+            ..Config::default()
+        }
+    }
+}
+
+impl Ending {
+    fn new(chance: &mut Chance) -> Self {
+        match chance.below(4) {
+            0 => Self::Stop { after: chance.seconds(2, 90), grace: chance.seconds(0, 60) },
+            1 => Self::StopNow { after: chance.seconds(2, 90) },
+            _ => Self::Silence,
+        }
+    }
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn server_address() -> SocketAddr {
+    SocketAddr::from((SERVER, CONTROL))
+}
+
+pub(crate) fn password(user: &str) -> String {
+    format!("secret of {user}")
+}
+
+fn accounts(disk: &Disk) -> Arc<VirtualUsers> {
+    let users = VirtualUsers::new();
+    for User { name, letters } in &USERS {
+        let secret = Credential::Plain(Secret::new(password(name).as_bytes()));
+        let storage = Storage::blocking(disk.clone());
+        let user = NewUser::new(name.parse().expect("it is a name"), secret, storage).letters(letters);
+        users.add(user).expect("nobody has the name");
+    }
+    let closed = Override { path: place(VAULT), permissions: Permissions::NONE, recursive: true };
+    users.override_permissions(&"bob".parse().expect("it is a name"), closed).expect("bob is there");
+    Arc::new(users)
+}
+
+/// The accounts, asked without the queue for logins whose length is the number of this machine's processors.
+struct Accounts {
+    users: Arc<VirtualUsers>,
+    world: World,
+}
+
+impl Authenticator for Accounts {
+    fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>> {
+        let users = Arc::clone(&self.users);
+        Box::pin(self.world.unblock(move || users.authenticate(&attempt)))
+    }
+
+    fn authenticate_certificate(&self, _: CertificateLogin) -> BoxFuture<'_, Result<Account, AuthError>> {
+        Box::pin(async { Err(AuthError::Rejected) })
+    }
+}

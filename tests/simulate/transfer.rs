@@ -1,0 +1,373 @@
+//! Transfers as a client does them: a data connection arranged in one of four ways, a command, perhaps another one beside
+//! it, and the replies in the order that the protocol allows.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ftp_proto::Instant;
+
+use crate::client::Visit;
+use crate::control::{Over, Reply};
+use crate::data::{Conduct, DataEnd, DataTask, Place, intrude};
+use crate::scene::SERVER;
+use crate::shelf::brief;
+use crate::truth::What;
+use crate::world::lock;
+
+/// What is to be transferred.
+pub(crate) struct Job {
+    pub(crate) line: String,
+    /// Where; ending in a star, if only the beginning is known.
+    pub(crate) path: String,
+    /// What to send; `None` to receive.
+    pub(crate) upload: Option<Vec<u8>>,
+    pub(crate) is_listing: bool,
+    /// Whether others change the file meanwhile.
+    pub(crate) is_shared: bool,
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    /// The final reply.
+    pub(crate) code: u16,
+    /// The preliminary one.
+    pub(crate) announced: Option<Reply>,
+    pub(crate) data: DataEnd,
+    /// The session ends with it.
+    pub(crate) over: bool,
+}
+
+/// How the client goes about it.
+struct Plan {
+    conduct: Conduct,
+    /// Whether the data connection is made before the command.
+    early: bool,
+    extra: Option<Extra>,
+    /// Whether the other command is sent together with the first, and else how long after the preliminary reply.
+    at_once: bool,
+    delay: Duration,
+}
+
+/// What a client does while a transfer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extra {
+    Noop,
+    Status,
+    Abort,
+    Quit,
+    /// Closes its half of the control connection.
+    HalfClose,
+    /// Is gone, with a reset or without.
+    Vanish(bool),
+}
+
+impl Extra {
+    const fn line(self) -> Option<&'static str> {
+        match self {
+            Self::Noop => Some("NOOP"),
+            Self::Status => Some("STAT"),
+            Self::Abort => Some("ABOR"),
+            Self::Quit => Some("QUIT"),
+            Self::HalfClose | Self::Vanish(_) => None,
+        }
+    }
+
+    /// Whether the reply is that of this command, and not the last one of the transfer.
+    const fn is_answered_by(self, code: u16, transfer_is_over: bool) -> bool {
+        match self {
+            Self::Noop => code == 200,
+            Self::Status => code == 211,
+            Self::Quit => code == 221,
+            Self::Abort => transfer_is_over && (code == 225 || code == 226),
+            Self::HalfClose | Self::Vanish(_) => false,
+        }
+    }
+}
+
+/// The replies to a transfer and to what was said beside it.
+#[derive(Default)]
+struct Heard {
+    announced: Option<Reply>,
+    code: Option<u16>,
+    unanswered: Option<Extra>,
+    quit: bool,
+}
+
+impl Visit<'_> {
+    fn plan(&mut self, upload: bool) -> Plan {
+        let chance = &mut self.client.chance;
+        let conduct = match chance.below(20) {
+            0 | 1 => Conduct::Reset(chance.magnitude(60_000) as usize),
+            2 => Conduct::Stall(chance.magnitude(60_000) as usize, chance.seconds(1, 20)),
+            3 if chance.one_in(4) => Conduct::Stall(chance.magnitude(60_000) as usize, chance.seconds(300, 1200)),
+            4 => Conduct::Never,
+            5 if !upload => Conduct::HalfClosed,
+            _ => Conduct::Good,
+        };
+        let extra = match chance.below(20) {
+            0 | 1 => Some(Extra::Noop),
+            2 => Some(Extra::Status),
+            3..=5 => Some(Extra::Abort),
+            6 => Some(Extra::Quit),
+            7 if chance.one_in(2) => Some(Extra::HalfClose),
+            8 => Some(Extra::Vanish(chance.one_in(2))),
+            _ => None,
+        };
+        let delay = chance.micros(Duration::from_secs(1));
+        Plan { conduct, early: chance.one_in(2), extra, at_once: chance.one_in(3), delay }
+    }
+
+    /// Arranges a data connection; `None` when the server has no port for it.
+    pub(crate) async fn arrange(&mut self) -> Result<Option<Place>, Over> {
+        let from = self.client.fresh_address();
+        let place = match self.client.chance.below(4) {
+            0 | 1 => {
+                let extended = self.client.chance.one_in(2);
+                let Some(port) = self.passive(extended).await? else { return Ok(None) };
+                let to = SocketAddr::from((SERVER, port));
+                self.perhaps_intrude(to);
+                Place::Passive { from, to }
+            }
+            extended => {
+                let listener = self.control.world.listen_at(from);
+                let line = if extended == 2 { eprt(from) } else { port(from) };
+                self.ask(&line, &[200]).await?;
+                Place::Active(listener)
+            }
+        };
+        self.control.arranged = Some(self.control.now());
+        Ok(Some(place))
+    }
+
+    async fn passive(&mut self, extended: bool) -> Result<Option<u16>, Over> {
+        let (line, code) = if extended { ("EPSV", 229) } else { ("PASV", 227) };
+        let began = self.control.now();
+        let reply = self.ask(line, &[code, 425]).await?;
+        if reply.code == 425 {
+            let few = self.client.common.scene.climate.ports < 1000;
+            let may = few || self.control.world.was_hit("listen", began);
+            assert!(may, "{}: {line}: {reply:?}, and ports are free", self.client.who());
+            return Ok(None);
+        }
+        let port = if extended { extended_port(&reply.lines[0]) } else { passive_port(&reply.lines[0]) };
+        Ok(Some(port.unwrap_or_else(|| panic!("{}: {reply:?} tells no port", self.client.who()))))
+    }
+
+    /// Sometimes somebody else comes first.
+    fn perhaps_intrude(&mut self, to: SocketAddr) {
+        if self.client.chance.one_in(8) {
+            let from = SocketAddr::from((Ipv4Addr::new(10, 250, 0, 1), self.client.number as u16 + 1024));
+            let world = self.control.world.clone();
+            world.spawn(format!("intruder at {to}"), intrude(world.clone(), from, to));
+        }
+    }
+
+    /// Transfers something. The caller judges what has come of it; whether the replies were right is judged here.
+    pub(crate) async fn transfer(&mut self, job: Job) -> Result<Option<Outcome>, Over> {
+        let plan = self.plan(job.upload.is_some());
+        let Some(place) = self.arrange().await? else { return Ok(None) };
+        let began = self.control.now();
+        let listener = match &place {
+            Place::Passive { to, .. } => format!("listener {to}"),
+            Place::Active(listener) => format!("listener {}", listener.address),
+        };
+        let chance = self.client.chance.fork();
+        let begin = DataTask::begin(&self.control.world, chance, place, plan.conduct, job.upload.clone());
+        if !plan.early {
+            // It is under way all the same; the command is not.
+            let wait = self.client.chance.micros(Duration::from_millis(50));
+            self.control.world.sleep(wait).await;
+        }
+        let hook = (!job.is_listing).then(|| self.expect_hook(self.file_seen(&job, None, 0, u64::MAX)));
+        let heard = self.talk(&job, &plan).await;
+        let Some(heard) = self.note_unless_over(heard, &begin, &job, hook)? else { return Ok(None) };
+        let data = begin.join().await;
+        let code = heard.code.expect("the talk goes on until there is one");
+        self.note_seen(&job, hook, &heard, &data);
+        self.judge(&job, &plan, &heard, &data, &listener, began);
+        self.control.arranged = None;
+        Ok(Some(Outcome { code, announced: heard.announced, data, over: heard.quit }))
+    }
+
+    /// Sends the command, and what is to be sent beside it, and takes all replies.
+    async fn talk(&mut self, job: &Job, plan: &Plan) -> Result<Heard, Over> {
+        let mut heard = Heard::default();
+        match plan.extra {
+            Some(extra) if plan.at_once => {
+                let lines: Vec<&str> = [&*job.line].into_iter().chain(extra.line()).collect();
+                self.control.say_all(&lines).await;
+                self.begin_extra(extra, &mut heard)?;
+            }
+            _ => self.control.say(&job.line).await,
+        }
+        while heard.code.is_none() || heard.unanswered.is_some() {
+            let reply = self.control.reply().await?;
+            if reply.code < 200 {
+                self.take_preliminary(job, reply, &mut heard);
+                if let Some(extra) = plan.extra.filter(|_| !plan.at_once) {
+                    self.control.world.sleep(plan.delay).await;
+                    if let Some(line) = extra.line() {
+                        self.control.say(line).await;
+                    }
+                    self.begin_extra(extra, &mut heard)?;
+                }
+            } else {
+                self.take_final(job, reply.code, &mut heard);
+            }
+        }
+        if heard.quit {
+            self.control.left = true;
+            self.control.expect_end().await;
+        }
+        Ok(heard)
+    }
+
+    fn begin_extra(&mut self, extra: Extra, heard: &mut Heard) -> Result<(), Over> {
+        match extra {
+            Extra::HalfClose => self.control.half_close(),
+            Extra::Vanish(by_reset) => {
+                self.control.vanish(by_reset);
+                return Err(Over);
+            }
+            Extra::Abort => lock(&self.client.common.counts).aborts += 1,
+            _ => {}
+        }
+        heard.unanswered = extra.line().map(|_| extra);
+        Ok(())
+    }
+
+    fn take_preliminary(&self, job: &Job, reply: Reply, heard: &mut Heard) {
+        let fits = matches!(reply.code, 125 | 150) && heard.announced.is_none() && heard.code.is_none();
+        assert!(fits, "{}: {}: {reply:?} after {:?}", self.client.who(), job.line, heard.announced);
+        heard.announced = Some(reply);
+    }
+
+    /// A command beside a transfer is answered at any time after the preliminary reply, but for ABOR, which waits for
+    /// the transfer's end.
+    fn take_final(&self, job: &Job, code: u16, heard: &mut Heard) {
+        let is_over = heard.code.is_some();
+        if let Some(extra) = heard.unanswered.filter(|extra| extra.is_answered_by(code, is_over)) {
+            let in_turn = heard.announced.is_some() || is_over;
+            assert!(in_turn, "{}: {extra:?} is answered before {}", self.client.who(), job.line);
+            heard.unanswered = None;
+            heard.quit |= extra == Extra::Quit;
+            return;
+        }
+        assert!(!is_over, "{}: {}: {code} after {:?}", self.client.who(), job.line, heard.code);
+        heard.code = Some(code);
+    }
+
+    /// When the session is over, nobody knows how the transfer has ended.
+    fn note_unless_over(
+        &mut self,
+        heard: Result<Heard, Over>,
+        task: &DataTask,
+        job: &Job,
+        hook: Option<usize>,
+    ) -> Result<Option<Heard>, Over> {
+        if heard.is_err() {
+            lock(&self.client.common.counts).cut += 1;
+            let data = task.so_far();
+            let most = job.upload.as_ref().map_or(u64::MAX, |_| data.sent as u64);
+            let seen = self.file_seen(job, None, 0, most);
+            self.set_seen(hook, seen, false);
+        }
+        heard.map(Some)
+    }
+
+    fn note_seen(&self, job: &Job, hook: Option<usize>, heard: &Heard, data: &DataEnd) {
+        if heard.announced.is_none() {
+            if hook.is_some() {
+                self.forget_hook();
+            }
+            return;
+        }
+        let whole = heard.code == Some(226);
+        let (least, most) = match (&job.upload, whole) {
+            (Some(bytes), true) => (bytes.len(), bytes.len()),
+            (Some(_), false) => (0, data.sent),
+            (None, true) if data.clean => (data.received.len(), data.received.len()),
+            (None, _) => (data.received.len(), usize::MAX),
+        };
+        let path = match (&heard.announced, job.path.strip_suffix('*')) {
+            (Some(reply), Some(_)) => reply.lines[0].get(10..).map(|name| format!("{}/{name}", self.client.home())),
+            _ => None,
+        };
+        let path = path.unwrap_or_else(|| job.path.clone());
+        let what = What::File {
+            upload: job.upload.is_some(),
+            path,
+            whole: Some(whole),
+            least: least as u64,
+            most: most as u64,
+        };
+        self.set_seen(hook, what, true);
+    }
+
+    fn file_seen(&self, job: &Job, whole: Option<bool>, least: u64, most: u64) -> What {
+        What::File { upload: job.upload.is_some(), path: job.path.clone(), whole, least, most }
+    }
+
+    fn set_seen(&self, hook: Option<usize>, what: What, sure: bool) {
+        let Some(place) = hook else { return };
+        self.client.common.truth.session(self.control.peer, |session| {
+            session.seen[place].what = what;
+            session.seen[place].sure = sure;
+        });
+    }
+
+    /// Whether the final reply is right.
+    fn judge(&self, job: &Job, plan: &Plan, heard: &Heard, data: &DataEnd, listener: &str, began: Instant) {
+        let (who, code) = (self.client.who(), heard.code.unwrap_or_default());
+        let world = &self.control.world;
+        let is_hit = data.hit
+            || self.control.is_hit()
+            || world.was_hit(&format!("path {}", job.path), began)
+            || world.was_hit(&format!("path {}", self.client.home()), began)
+            || world.was_hit(listener, began);
+        let disturbed = matches!(plan.extra, Some(Extra::Abort | Extra::HalfClose | Extra::Vanish(_)));
+        let behaves = match plan.conduct {
+            Conduct::Good | Conduct::HalfClosed => true,
+            Conduct::Stall(_, time) => time < Duration::from_secs(25),
+            Conduct::Reset(_) | Conduct::Never => false,
+        };
+        let may_be_full = self.client.common.scene.capacity.is_some() && job.upload.is_some();
+        let stops = self.client.common.truth.stops();
+        let well = behaves && !disturbed && !is_hit && !may_be_full && !stops && !job.is_shared;
+        let line = &job.line;
+        let reads_on = matches!(plan.conduct, Conduct::Good | Conduct::HalfClosed) && job.upload.is_none();
+        let succeeds = code == 226 && (data.clean || !reads_on);
+        assert!(!well || succeeds, "{who}: {line}: {code} although all is well, {}", brief(data));
+        let known = matches!(code, 226 | 425 | 426 | 450 | 451 | 452) || job.is_shared && code == 550;
+        assert!(known, "{who}: {line}: {code}");
+        if code == 226 && job.upload.is_some() {
+            assert!(data.sent_end, "{who}: {line}: 226 although the client has not sent an end");
+        }
+        if code == 226 {
+            assert!(heard.announced.is_some(), "{who}: {line}: 226 without 150");
+        }
+        if matches!(code, 451 | 452) {
+            assert!(is_hit || may_be_full, "{who}: {line}: {code} although no disk has failed");
+        }
+    }
+}
+
+fn port(at: SocketAddr) -> String {
+    let (host, port) = (at.ip().to_string().replace('.', ","), at.port());
+    format!("PORT {host},{},{}", port / 256, port % 256)
+}
+
+fn eprt(at: SocketAddr) -> String {
+    format!("EPRT |1|{}|{}|", at.ip(), at.port())
+}
+
+fn passive_port(line: &str) -> Option<u16> {
+    let numbers = line.split_once('(')?.1.split_once(')')?.0;
+    let numbers: Vec<u16> = numbers.split(',').map_while(|number| number.parse().ok()).collect();
+    let [a, b, c, d, high, low] = numbers[..] else { return None };
+    (SERVER.map(u16::from) == [a, b, c, d]).then_some(high * 256 + low)
+}
+
+fn extended_port(line: &str) -> Option<u16> {
+    line.split_once("(|||")?.1.split_once("|)")?.0.parse().ok()
+}
