@@ -131,6 +131,18 @@ impl TlsClient {
         self.control.get_ref().conn.peer_certificates().unwrap()[0].clone().into_owned()
     }
 
+    /// What is below TLS.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.control.get_ref().sock
+    }
+
+    /// Says that nothing more comes.
+    pub(crate) fn close(&mut self) {
+        let stream = self.control.get_mut();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+    }
+
     /// Logs in, and has data connections protected.
     #[track_caller]
     pub(crate) fn login(&mut self, user: &str, password: &str) {

@@ -23,6 +23,7 @@ mod outside;
 mod peer;
 mod race;
 mod swapper;
+mod tls;
 mod watched;
 
 /// Makes two tests of each case, `tokio::case` and `smol::case`; a case is a `fn(&str)`.

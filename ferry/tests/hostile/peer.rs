@@ -98,6 +98,11 @@ impl Peer {
         let _ = self.stream().shutdown(Shutdown::Write);
     }
 
+    /// The connection, for something else than lines.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.0.into_inner()
+    }
+
     pub(crate) fn reset(self) {
         reset(self.0.into_inner());
     }
