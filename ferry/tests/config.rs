@@ -243,6 +243,17 @@ fn every_error_is_reported_with_its_place() {
     );
 }
 
+/// The parser of TOML does not tell where it is.
+#[test]
+fn a_key_of_too_many_parts_is_found_in_its_line() {
+    let site = Site::new();
+    let key = "a.".repeat(100) + "b = 1";
+    site.bad(&key, &["1:1: recursion limit"]);
+    site.bad(&format!("[server]\nworkers = 1\n{key}\n\n{key}\n"), &["3:1: recursion limit"]);
+    let errors = ["2:1: recursion limit", "3:2: key with no value, expected `=`"];
+    site.bad(&format!("[server]\r\n{key}\r\nx\r\n"), &errors);
+}
+
 #[test]
 fn what_a_file_says_forges_no_line_of_errors() {
     let site = Site::new();

@@ -11,6 +11,7 @@ mod source;
 mod system_users;
 mod tls;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -216,8 +217,10 @@ impl Config {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             // What the parser makes of a broken file is its guess; to judge its keys would only add confusion.
+            let elsewhere = LazyCell::new(|| source::first_line_that(text, has_error_without_place));
             for error in errors {
-                source.complain(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", "));
+                let at = error.span().map_or_else(|| *elsewhere, |span| span.start);
+                source.complain(at, error.message().replace('\n', ", "));
             }
             return source.finish(Self::default());
         }
@@ -226,6 +229,11 @@ impl Config {
         root.finish();
         source.finish(config)
     }
+}
+
+/// The parser does not tell where a key of too many parts is.
+fn has_error_without_place(text: &str) -> bool {
+    DeTable::parse_recoverable(text).1.iter().any(|error| error.span().is_none())
 }
 
 impl Default for Server {

@@ -138,6 +138,13 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Where the line begins with which a text comes to have something that it keeps, however it goes on.
+pub(super) fn first_line_that(text: &str, has: impl Fn(&str) -> bool) -> usize {
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).chain([text.len()]).collect();
+    let lines_before = ends.partition_point(|end| !has(&text[..*end]));
+    lines_before.checked_sub(1).map_or(0, |last| ends[last])
+}
+
 /// Walks through a text once, however many places are asked for.
 struct Cursor<'a> {
     rest: std::str::CharIndices<'a>,
@@ -169,6 +176,13 @@ mod tests {
     fn place(text: &str, at: usize) -> (usize, usize) {
         let Place { line, column } = Cursor::new(text).advance_to(at);
         (line, column)
+    }
+
+    #[test]
+    fn a_line_is_found_by_what_it_adds() {
+        let found = |what: &str| first_line_that("a\nbc\r\nd", |text| text.contains(what));
+        assert_eq!(["a", "b", "c\r\n", "d"].map(found), [0, 2, 2, 6]);
+        assert_eq!(first_line_that("", |_| true), 0);
     }
 
     #[test]
