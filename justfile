@@ -66,6 +66,10 @@ fuzz-smoke:
 fuzz-long:
     ci/fuzz-long.sh
 
+# The reference model against the session: a million cases, and others each time.
+model:
+    ci/model.sh
+
 # Plants classic bugs in a copy of the tree: the tests have to notice each; half an hour. `just planted 05` for one.
 planted *NAMES:
     ci/planted.sh {{NAMES}}
