@@ -33,6 +33,10 @@ purity:
 ring:
     ci/ring.sh
 
+# Every state of the core against every input, further than the tests walk; minutes.
+explore:
+    cargo test --release -p ferry-tests --test explore -- --include-ignored --nocapture
+
 # Real clients on both runtimes; `just interop curl` for one of them.
 interop *FILTER:
     ci/interop.sh {{FILTER}}
