@@ -49,6 +49,10 @@ system *FILTER:
 hostile *FILTER:
     ci/hostile.sh {{FILTER}}
 
+# Random clients against a model for about ten minutes, from another seed each time; SOAK_SEED=n repeats one.
+soak ROUNDS="30000":
+    SOAK_SEED="${SOAK_SEED:-$(date +%s)}" SOAK_ROUNDS={{ROUNDS}} ci/hostile.sh --nocapture soak::
+
 # Builds and runs every example.
 examples:
     ci/examples.sh

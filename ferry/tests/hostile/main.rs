@@ -22,6 +22,8 @@ mod operation;
 mod outside;
 mod peer;
 mod race;
+mod rows;
+mod soak;
 mod swapper;
 mod tls;
 mod watched;
