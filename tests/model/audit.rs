@@ -19,6 +19,7 @@ use crate::tasks::{Answer, Number, Over, Target, Task, Thing};
 /// - nothing is cancelled that does not run, and nothing twice;
 /// - few lines are taken that are not answered;
 /// - each file transfer that was announced is reported once, as whole if and only if 226 was its last reply;
+/// - no work is begun behind QUIT, but for a transfer that waits for its data connection;
 /// - nothing but releases and events comes after the close.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
@@ -45,6 +46,7 @@ pub(crate) struct Audit {
     /// Announced transfers of files that were not reported.
     unreported: usize,
     last_code: u16,
+    said_221: bool,
     /// From QUIT on, or when the server ends the session: lines are taken, and never answered.
     is_leaving: bool,
     is_closed: bool,
@@ -98,6 +100,7 @@ impl Audit {
         self.check(!in_between, || format!("{code} comes before the end of the handshake"));
         self.said_234 = code == 234;
         self.last_code = code;
+        self.said_221 |= code == 221;
         match said.part {
             Part::Preliminary => {
                 self.check(!self.is_announced, || format!("a second {code} without a final reply"));
@@ -139,6 +142,8 @@ impl Audit {
     pub(crate) fn started(&mut self, number: Number, task: &Task) {
         self.check(!self.is_closed, || format!("{task:?} is started after the close"));
         self.running.insert(number);
+        let goes_on = matches!(task, Task::Connect(_) | Task::Secure(_) | Task::Move { .. });
+        self.check(goes_on || !self.said_221, || format!("{task:?} is begun behind QUIT"));
         match task {
             Task::Secure(Over::Control) => {
                 self.said_234 = false;

@@ -32,6 +32,8 @@ const SECURITY: &[Script] = &[
     &["auth ssl"],
     &["AUTH TLS-C"],
     &["AUTH TLS", "NOOP"],
+    &["MKD d#", "AUTH TLS"],
+    &["MKD d#", "AUTH TLS", "NOOP"],
     &["AUTH GSSAPI"],
     &["PROT C"],
     &["PROT P"],
