@@ -74,6 +74,10 @@ fuzz-smoke:
 fuzz-long:
     ci/fuzz-long.sh
 
+# The pure crates under Miri; `rustup component add miri rust-src --toolchain nightly` has it. Two tests take it too long.
+miri:
+    cargo +nightly miri test -p ftp-types -p ftp-proto --lib -- --skip every_day_of_eight_centuries --skip endless_bytes
+
 # The reference model against the session: a million cases, and others each time.
 model:
     ci/model.sh
