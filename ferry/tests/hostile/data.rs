@@ -85,7 +85,7 @@ fn a_second_connection_to_a_passive_port_gets_nothing(runtime: &str) {
 }
 
 fn nobody_else_is_ever_connected(runtime: &str) {
-    let server = Setup { data: "connect_timeout = 0.2", ..Setup::new(runtime) }.serve();
+    let server = Setup::new(runtime).serve();
     server.site.write("home/file", "content");
     let other = TcpListener::bind((STRANGER, 0)).unwrap();
     let privileged = (600..1024).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("as root");

@@ -203,7 +203,7 @@ fn who_reads_no_replies_is_not_read_either(runtime: &str) {
 }
 
 fn every_verb_alone_gets_one_final_reply(runtime: &str) {
-    let server = Setup { data: "connect_timeout = 0.2", more: "[tls]", ..Setup::new(runtime) }.serve();
+    let server = Setup { more: "[tls]", ..Setup::new(runtime) }.serve();
     let help = Peer::alice(server.address).command("HELP");
     let all_caps = |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase());
     let verbs: Vec<&str> = help.split_whitespace().filter(all_caps).collect();

@@ -75,7 +75,7 @@ impl Drop for Over<'_> {
 }
 
 fn nothing_keeps_a_connection_that_never_logs_in(runtime: &str) {
-    let session = "login_timeout = 1\nmax_login_attempts = 0";
+    let session = "login_timeout = 2\nmax_login_attempts = 0";
     let server = Setup { session, ..Setup::new(runtime) }.serve();
     let keep = |bytes: &'static str| {
         let mut peer = Peer::connect(server.address);

@@ -59,7 +59,7 @@ fn passive(client: &mut TlsClient) -> TcpStream {
 }
 
 fn handshakes_that_stall_end_in_time_rest_and_delay_nobody(runtime: &str) {
-    let (server, implicit) = serve_both(runtime, "login_timeout = 4", "");
+    let (server, implicit) = serve_both(runtime, "login_timeout = 10", "");
     let mut other = server.alice();
     let mut stalled: Vec<Peer> = Vec::new();
     for place in 0..60 {
@@ -81,7 +81,7 @@ fn handshakes_that_stall_end_in_time_rest_and_delay_nobody(runtime: &str) {
 }
 
 fn a_data_handshake_that_stalls_ends_in_time(runtime: &str) {
-    let server = Setup { runtime, data: "stall_timeout = 0.5", ..TLS }.serve();
+    let server = Setup { runtime, data: "stall_timeout = 5", ..TLS }.serve();
     server.site.write("home/file", "content");
     // Where a transfer waits for it, it has half a minute.
     let mut waiting = alice(server.address);

@@ -37,7 +37,7 @@ fn random_clients_find_what_a_model_says(runtime: &str) {
     let site = crate::common::Site::new();
     fs::create_dir(site.path("ruins")).unwrap();
     (0..CLIENTS).for_each(|place| fs::create_dir(site.path(&format!("home/{place}"))).unwrap());
-    let setup = Setup { more, server: "max_connections = 0", data: "connect_timeout = 0.5", ..Setup::new(runtime) };
+    let setup = Setup { more, server: "max_connections = 0", ..Setup::new(runtime) };
     let server = setup.serve_on(site, vec![]);
     let (address, is_over) = (server.address, AtomicBool::new(false));
     let models: Vec<Model> = thread::scope(|scope| {

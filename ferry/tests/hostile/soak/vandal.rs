@@ -1,13 +1,13 @@
 //! A client that says anything, at any time, to see what breaks.
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::peer::{self, Peer, connect_from};
+use crate::peer::{self, connect_from};
 
 const WORDS: [&[u8]; 40] = [
     b"USER vandal\r\nPASS x\r\n",
@@ -74,10 +74,10 @@ pub(super) fn run(address: SocketAddr, mut rng: Rng, is_over: &AtomicBool) {
         if rng.bool() {
             peer::reset(control);
         } else {
-            // At its leisure, which bounds how many there are.
-            let mut peer = Peer::over(control);
-            peer.half_close();
-            peer.rest();
+            // Not at once, which bounds how many there are.
+            let _ = control.shutdown(Shutdown::Write);
+            let _ = control.set_read_timeout(Some(Duration::from_millis(100)));
+            while control.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
         }
     }
 }
