@@ -20,7 +20,7 @@ for target in $(fuzz_targets); do
         fuzz_tell "$target" "$log"
         exit 1
     fi
-    tail -n 2 "$log"
+    grep -E '^#[0-9]+[[:space:]]+DONE|^Done ' "$log"
     rm -rf "$log" "$found"
 done
 echo "fuzz smoke: $(fuzz_targets | wc -w) targets, $SECONDS_EACH s each"
