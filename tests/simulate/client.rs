@@ -44,6 +44,8 @@ pub(crate) struct Client {
     pub(crate) shelf: Shelf,
     pub(crate) last_port: u16,
     pub(crate) last_name: u32,
+    /// Whether a connection came to nothing, so that the server may still have it.
+    lost: bool,
 }
 
 /// A session, as its client sees it.
@@ -58,7 +60,7 @@ impl Client {
     pub(crate) fn new(common: &Common, number: usize, mut chance: Chance) -> Self {
         let (shelf, user) = (Shelf::default(), &USERS[chance.below(USERS.len())]);
         let common = common.clone();
-        let mut client = Self { common, number, chance, user, shelf, last_port: 1024, last_name: 0 };
+        let mut client = Self { common, number, chance, user, shelf, last_port: 1024, last_name: 0, lost: false };
         client.furnish();
         client
     }
@@ -68,7 +70,7 @@ impl Client {
         let home = self.home();
         self.common.disk.put_directory(&home);
         for (name, ascii) in [("first", false), ("second", true), ("third", false)] {
-            let len = self.chance.magnitude(60_000) as usize;
+            let len = (self.chance.magnitude(60_000) as usize).max(self.common.scene.least_file);
             let content = if ascii { crate::content::text(&mut self.chance, len) } else { self.bytes(len) };
             let path = format!("{home}/{name}");
             self.common.disk.put(&path, &content);
@@ -135,7 +137,10 @@ impl Client {
 
     async fn visit(&mut self, peer: SocketAddr) -> Result<(), Over> {
         let Common { world, truth, scene, .. } = &self.common;
-        let control = Control::open(world, truth, peer, scene.timeouts, scene.max_connections > 0).await?;
+        let may_be_full = self.lost || scene.max_connections > 0;
+        let opened = Control::open(world, truth, peer, scene.timeouts, may_be_full).await;
+        self.lost |= opened.is_err();
+        let control = opened?;
         lock(&self.common.counts).sessions += 1;
         let mut visit = Visit { client: self, control, image: false };
         visit.enter().await?;
@@ -163,9 +168,18 @@ impl Visit<'_> {
             self.log_in_wrongly(mistake == 3).await?;
         }
         let user = self.client.user.name;
-        self.ask(&format!("USER {user}"), &[331]).await?;
         let seen = self.expect_hook(What::Login(user.to_owned()));
-        self.ask(&format!("PASS {}", password(user)), &[230]).await?;
+        let (name, pass) = (format!("USER {user}"), format!("PASS {}", password(user)));
+        if self.client.chance.one_in(3) {
+            self.control.say_all(&[&name, &pass]).await;
+            let reply = self.control.reply().await?;
+            self.check(&name, &reply, &[331]);
+            let reply = self.control.reply().await?;
+            self.check(&pass, &reply, &[230]);
+        } else {
+            self.ask(&name, &[331]).await?;
+            self.ask(&pass, &[230]).await?;
+        }
         self.is_sure(seen);
         self.control.logged_out = None;
         lock(&self.client.common.counts).logins += 1;

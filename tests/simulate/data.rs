@@ -145,7 +145,10 @@ impl Work {
     async fn meet(&self, place: Place) -> Option<SimStream> {
         match place {
             _ if self.conduct == Conduct::Never => None,
-            Place::Passive { from, to } => self.world.connect_from(from, to, false).await.ok(),
+            Place::Passive { from, to } => {
+                let connecting = self.world.connect_from(from, to, false);
+                within(&self.world, PATIENCE, connecting).await?.ok()
+            }
             Place::Active(listener) => {
                 let accepted = within(&self.world, PATIENCE, self.world.accept(&listener)).await;
                 accepted.map(|(stream, _)| stream)
@@ -219,7 +222,8 @@ impl Work {
 
 /// Connects to a passive port that is another's. The server must send it away without a byte.
 pub(crate) async fn intrude(world: World, from: SocketAddr, to: SocketAddr) {
-    let Ok(mut stream) = world.connect_from(from, to, false).await else { return };
+    let connecting = world.connect_from(from, to, false);
+    let Some(Ok(mut stream)) = within(&world, PATIENCE, connecting).await else { return };
     let got = within(&world, PATIENCE, read(&mut stream, &mut [0; 16])).await;
     assert!(!matches!(got, Some(Ok(1..))), "{from}: data of somebody else comes over {to}");
 }

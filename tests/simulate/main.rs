@@ -26,7 +26,8 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use run::{Report, run};
+use run::{Report, run, run_scene};
+use scene::Scene;
 
 /// How many seeds the ordinary test tries, unless `SIMULATE_SEEDS` says otherwise; from 1 on, or from `SIMULATE_FIRST`.
 const SEEDS: u64 = 24;
@@ -44,6 +45,13 @@ fn the_same_seed_gives_the_same_run() {
     for seed in [1001, 1002, 1003] {
         let (first, second) = (run(seed, Some(20), false), run(seed, Some(20), false));
         assert_eq!((first.hash, first.lines, first.time), (second.hash, second.lines, second.time));
+    }
+}
+
+#[test]
+fn a_speed_limit_is_kept_and_can_be_used_up() {
+    for seed in 2001..=2004 {
+        run_scene(seed, Some(20), false, Scene::slowed);
     }
 }
 

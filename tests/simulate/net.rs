@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ftp_proto::Instant;
 
+use crate::scene::CONTROL;
 use crate::watch::Watch;
 use crate::world::{State, World};
 
@@ -98,7 +99,7 @@ impl State {
         let sides = [Side::new(server_opens), Side::new(!server_opens)];
         let client = if server_opens { to } else { from };
         let latency = self.chance.micros(self.climate.latency);
-        let is_control = to.port() == crate::scene::CONTROL;
+        let is_control = to.port() == CONTROL;
         self.net.links.insert(id, Link { sides, client, is_control, latency, silent: false, hit: false });
         self.note(format_args!("link {id} from {from} to {to}"));
         if self.fault(if is_control { 40 } else { 15 }) {
@@ -149,7 +150,7 @@ impl State {
             return Poll::Pending;
         }
         let most = bytes.len().min(room);
-        let in_part = own.written > 0 && self.chance.one_in(8);
+        let in_part = own.written > 0 && self.chance.one_in(self.climate.whole_writes);
         let count = if in_part { self.chance.between(1.min(most), most) } else { most };
         self.send(end, &bytes[..count]);
         Poll::Ready(Ok(count))
@@ -286,6 +287,12 @@ impl State {
     pub(crate) fn mark_hit(&mut self, end: End) {
         self.note(format_args!("fault: link {}", end.link));
         self.net.links.entry(end.link).and_modify(|link| link.hit = true);
+    }
+
+    /// At how many places the server waits for data connections.
+    pub(crate) fn passive_listeners(&self) -> usize {
+        let is_passive = |(at, listening): &(&SocketAddr, &Listening)| listening.is_server && at.port() != CONTROL;
+        self.net.listeners.iter().filter(is_passive).count()
     }
 
     /// The connections that the server has open.

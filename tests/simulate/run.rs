@@ -40,12 +40,22 @@ const LAST_WORDS: Duration = Duration::from_millis(2200);
 
 /// Runs what the seed says.
 pub(crate) fn run(seed: u64, clients: Option<usize>, shown: bool) -> Report {
+    run_scene(seed, clients, shown, Scene::new)
+}
+
+/// The same in a scene of a certain kind.
+pub(crate) fn run_scene(
+    seed: u64,
+    clients: Option<usize>,
+    shown: bool,
+    scene: impl FnOnce(&mut Chance, usize) -> Scene,
+) -> Report {
     count_panics();
     // What the storage in memory takes random names from.
     fastrand::seed(seed);
     let mut chance = Chance::new(seed);
     let by_seed = *chance.pick(&[30, 100, 200, 300]);
-    let scene = Scene::new(&mut chance, clients.unwrap_or(by_seed));
+    let scene = scene(&mut chance, clients.unwrap_or(by_seed));
     let run = Run::new(scene, chance, shown);
     run.clients();
     run.stop();
@@ -127,13 +137,20 @@ impl Run {
     fn clients(&self) {
         let clients = self.common.scene.clients;
         self.until("all clients have ended", Duration::from_secs(24 * 3600), || {
-            let mut counts = lock(&self.common.counts);
-            counts.peak = counts.peak.max(self.handle.connections());
+            self.look();
             self.ended.load(Ordering::Relaxed) == clients
         });
         // Nobody says anything any more: time alone ends what is left.
         let limit = self.common.scene.longest_silence();
         self.until("all sessions have ended", limit, || self.handle.connections() == 0);
+    }
+
+    /// Each session has one place at most where it waits for data.
+    fn look(&self) {
+        let (connections, passive) = (self.handle.connections(), self.common.world.state().passive_listeners());
+        assert!(passive <= connections, "{passive} passive ports are open for {connections} sessions");
+        let mut counts = lock(&self.common.counts);
+        counts.peak = counts.peak.max(connections);
     }
 
     fn stop(&self) {
@@ -164,7 +181,7 @@ impl Run {
 
     fn check(&self) {
         let Common { world, disk, truth, .. } = &self.common;
-        world.kill_all();
+        world.end();
         assert_eq!(self.handle.connections(), 0, "places in the limits");
         assert_eq!(self.handle.sessions().len(), 0, "sessions that are listed");
         let state = world.state();

@@ -13,6 +13,7 @@ use ftp_proto::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::net::{End, Listening};
+use crate::scene::CONTROL;
 use crate::world::{State, Timer, World, lock};
 
 /// How often a connection that got lost on its way is tried again, in seconds from the beginning.
@@ -60,6 +61,21 @@ impl Attempt {
     }
 }
 
+impl State {
+    /// How long a connection request takes there, its answer back, and how long it is lost before. Some are lost for ever.
+    fn way(&mut self, to: SocketAddr, is_server: bool) -> (Duration, Duration, Duration) {
+        let latency = self.climate.latency;
+        let retries = if self.fault(20) { *self.chance.pick(&RETRIES) } else { 0 };
+        let black_hole = to.port() != CONTROL && self.fault(60);
+        if black_hole {
+            self.hit(format!("listener {to}"));
+        }
+        let lost = if black_hole { Duration::MAX / 4 } else { Duration::from_secs(retries) };
+        self.note(format_args!("{} wants to connect to {to}", if is_server { "the server" } else { "a client" }));
+        (self.chance.micros(latency), self.chance.micros(latency), lost)
+    }
+}
+
 impl World {
     pub(crate) fn sleep(&self, time: Duration) -> Sleep {
         Sleep { until: self.now() + time, world: self.clone(), event: None }
@@ -88,12 +104,7 @@ impl World {
         to: SocketAddr,
         is_server: bool,
     ) -> io::Result<SimStream> {
-        let (there, back, retries) = {
-            let mut state = self.state();
-            let (latency, lost) = (state.climate.latency, state.fault(20));
-            let retries = if lost { *state.chance.pick(&RETRIES) } else { 0 };
-            (state.chance.micros(latency), state.chance.micros(latency), Duration::from_secs(retries))
-        };
+        let (there, back, retries) = self.state().way(to, is_server);
         let attempt = Arc::new(Mutex::new(Attempt::default()));
         let (slot, world) = (Arc::downgrade(&attempt), self.clone());
         self.after(there + retries, move |_| {

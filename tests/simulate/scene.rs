@@ -1,7 +1,6 @@
 //! What a run is like: all of it follows from the seed.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,12 +45,17 @@ pub(crate) struct Scene {
     pub(crate) clients: usize,
     pub(crate) timeouts: Timeouts,
     pub(crate) max_connections: usize,
+    /// From one address; a client has one connection at a time, but the server may not know yet that it is lost.
+    max_per_address: usize,
     pub(crate) capacity: Option<u64>,
     pub(crate) ending: Ending,
     pub(crate) slow_hooks: bool,
+    /// How long files are at the least that clients find.
+    pub(crate) least_file: usize,
     port_wait: Duration,
     buffer: usize,
-    rates: [Option<NonZeroU64>; 3],
+    /// Bytes per second: of a transfer, of a user, of the server.
+    pub(crate) rates: [Option<u64>; 3],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,9 +89,9 @@ impl Scene {
             threads: if few_threads { chance.between(1, 4) } else { usize::MAX },
             fresh_wakers: chance.one_in(2),
             pipe: *chance.pick(&[1024, 4096, 65_536]),
+            whole_writes: *chance.pick(&[2, 8]),
             ports: if chance.one_in(2) { 4 + clients as u16 / 16 } else { 4000 },
         };
-        let rate = |chance: &mut Chance, rate| NonZeroU64::new(rate).filter(|_| chance.one_in(4));
         Self {
             climate,
             clients,
@@ -98,13 +102,25 @@ impl Scene {
                 stall: chance.seconds(30, 300),
             },
             max_connections: if chance.one_in(3) { clients / 2 + 2 } else { 0 },
+            max_per_address: if chance.one_in(3) { 2 } else { 0 },
             capacity: chance.one_in(4).then_some(200_000 + clients as u64 * 100_000),
             ending: Ending::new(chance),
             slow_hooks: chance.one_in(3),
+            least_file: 0,
             port_wait: if chance.one_in(4) { Duration::ZERO } else { chance.seconds(1, 8) },
             buffer: *chance.pick(&[512, 700, 4096, 128 * 1024]),
-            rates: [rate(chance, 30_000), rate(chance, 100_000), rate(chance, 1_000_000)],
+            rates: rates(chance),
         }
+    }
+
+    /// One in which nothing but a speed limit decides how long a download takes.
+    pub(crate) fn slowed(chance: &mut Chance, clients: usize) -> Self {
+        let mut scene = Self::new(chance, clients);
+        let climate = Climate { latency: ms(5), disk: ms(1), threads: usize::MAX, pipe: 65_536, ..scene.climate };
+        scene.climate = Climate { faults: false, whole_writes: 2, ports: 4000, ..climate };
+        scene.rates = [Some(5000), None, None];
+        (scene.ending, scene.least_file) = (Ending::Silence, 30_000);
+        scene
     }
 
     pub(crate) fn service(&self, world: &World, disk: &Disk, truth: &Truth) -> Service {
@@ -115,12 +131,20 @@ impl Scene {
             .passive_ports(self.climate.passive_ports())
             .passive_port_wait(self.port_wait)
             .max_connections(self.max_connections)
+            .max_connections_per_ip(self.max_per_address)
             .read_buffer(self.buffer)
             .write_buffer(self.buffer)
             .clock(clock)
             .observer(truth.clone())
             .hooks(truth.clone());
         self.limited(builder).build()
+    }
+
+    /// The speed limit of a transfer, if no other can be in its way, and neither can the network or the disk.
+    pub(crate) fn sole_rate(&self) -> Option<u64> {
+        let Climate { faults, latency, disk, threads, pipe, .. } = self.climate;
+        let quick = !faults && latency <= ms(40) && disk <= ms(20) && threads > 100 && pipe > 60_000;
+        self.rates[0].filter(|_| quick && self.rates[1..] == [None, None])
     }
 
     /// How long a session may stand whose client says nothing.
@@ -130,7 +154,7 @@ impl Scene {
     }
 
     fn limited(&self, mut builder: ServiceBuilder) -> ServiceBuilder {
-        let [transfer, user, server] = self.rates.map(|rate| rate.map(NonZeroU64::get));
+        let [transfer, user, server] = self.rates;
         if let Some(rate) = transfer {
             builder = builder.read_limit(rate).write_limit(rate);
         }
@@ -162,6 +186,17 @@ impl Ending {
             1 => Self::StopNow { after: chance.seconds(2, 90) },
             _ => Self::Silence,
         }
+    }
+}
+
+fn rates(chance: &mut Chance) -> [Option<u64>; 3] {
+    match chance.below(8) {
+        0 => [Some(5000), None, None],
+        1 => [Some(30_000), None, None],
+        2 => [None, Some(100_000), None],
+        3 => [None, None, Some(500_000)],
+        4 => [Some(30_000), Some(100_000), Some(500_000)],
+        _ => [None; 3],
     }
 }
 

@@ -46,7 +46,13 @@ struct Plan {
     /// Whether the other command is sent together with the first, and else how long after the preliminary reply.
     at_once: bool,
     delay: Duration,
+    /// How many commands come right before, and whether nobody reads their replies for a while: more than the connection
+    /// holds, so that the preliminary reply has to wait behind them.
+    noise: usize,
 }
+
+/// The length of a reply to STAT, about.
+const STATUS: usize = 150;
 
 /// What a client does while a transfer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +120,9 @@ impl Visit<'_> {
             _ => None,
         };
         let delay = chance.micros(Duration::from_secs(1));
-        Plan { conduct, early: chance.one_in(2), extra, at_once: chance.one_in(3), delay }
+        let pipe = self.client.common.scene.climate.pipe;
+        let noise = if pipe < 10_000 && chance.one_in(8) { pipe / STATUS + 8 } else { 0 };
+        Plan { conduct, early: chance.one_in(2), extra, at_once: chance.one_in(3), delay, noise }
     }
 
     /// Arranges a data connection; `None` when the server has no port for it.
@@ -192,14 +200,13 @@ impl Visit<'_> {
     /// Sends the command, and what is to be sent beside it, and takes all replies.
     async fn talk(&mut self, job: &Job, plan: &Plan) -> Result<Heard, Over> {
         let mut heard = Heard::default();
-        match plan.extra {
-            Some(extra) if plan.at_once => {
-                let lines: Vec<&str> = [&*job.line].into_iter().chain(extra.line()).collect();
-                self.control.say_all(&lines).await;
-                self.begin_extra(extra, &mut heard)?;
-            }
-            _ => self.control.say(&job.line).await,
-        }
+        let mut lines = vec!["STAT"; plan.noise];
+        lines.push(&*job.line);
+        let extra = plan.extra.filter(|_| plan.at_once);
+        lines.extend(extra.and_then(Extra::line));
+        self.control.say_all(&lines).await;
+        extra.map_or(Ok(()), |extra| self.begin_extra(extra, &mut heard))?;
+        self.hear_noise(plan.noise).await?;
         while heard.code.is_none() || heard.unanswered.is_some() {
             let reply = self.control.reply().await?;
             if reply.code < 200 {
@@ -220,6 +227,17 @@ impl Visit<'_> {
             self.control.expect_end().await;
         }
         Ok(heard)
+    }
+
+    async fn hear_noise(&mut self, count: usize) -> Result<(), Over> {
+        if count > 0 {
+            self.control.world.sleep(Duration::from_secs(1)).await;
+        }
+        for _ in 0..count {
+            let reply = self.control.reply().await?;
+            self.check("STAT", &reply, &[211]);
+        }
+        Ok(())
     }
 
     fn begin_extra(&mut self, extra: Extra, heard: &mut Heard) -> Result<(), Over> {
@@ -346,9 +364,33 @@ impl Visit<'_> {
         if code == 226 {
             assert!(heard.announced.is_some(), "{who}: {line}: 226 without 150");
         }
+        if code == 226 {
+            self.judge_speed(job, data, plan.conduct == Conduct::Good && !is_hit);
+        }
         if matches!(code, 451 | 452) {
             assert!(is_hit || may_be_full, "{who}: {line}: {code} although no disk has failed");
         }
+    }
+}
+
+impl Visit<'_> {
+    /// Whether a transfer has kept to its speed limit, and has had all of it where nothing else was in its way.
+    fn judge_speed(&self, job: &Job, data: &DataEnd, is_undisturbed: bool) {
+        let scene = &self.client.common.scene;
+        let Some(rate) = scene.rates[0] else { return };
+        let took = self
+            .client
+            .common
+            .truth
+            .session(self.control.peer, |session| session.completed.saturating_since(session.announced));
+        let bytes = data.sent.max(data.received.len()) as u64;
+        // A tenth of a second is saved up beforehand, and what moves at a time goes beyond that.
+        let least = Duration::from_millis(bytes.saturating_sub(rate / 10 + 1500) * 1000 / rate);
+        let who = self.client.who();
+        assert!(took >= least, "{who}: {}: {bytes} bytes in {took:?}, at {rate} a second", job.line);
+        let most = Duration::from_millis(bytes * 1100 / rate + 1000);
+        let late = is_undisturbed && job.upload.is_none() && scene.sole_rate().is_some() && took > most;
+        assert!(!late, "{who}: {}: {bytes} bytes take {took:?}, at {rate} a second", job.line);
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) struct Session {
     waker: Option<Waker>,
     /// When the server said 421.
     pub(crate) farewell: Option<Instant>,
+    /// When it said 150 or 125 last, and 226.
+    pub(crate) announced: Instant,
+    pub(crate) completed: Instant,
     pub(crate) hooks: Vec<Hook>,
     /// The client's view, in the order of its commands.
     pub(crate) seen: Vec<Seen>,
@@ -149,9 +152,12 @@ impl Observer for Truth {
     fn reply(&self, session: &SessionInfo, reply: &ftp_proto::Reply) {
         let (peer, code, now) = (session.addresses.peer, reply.code().number(), self.world.now());
         self.world.note(format_args!("session {peer} says {code}"));
-        if code == 421 {
-            self.session(peer, |session| session.farewell = Some(now));
-        }
+        self.session(peer, |session| match code {
+            125 | 150 => session.announced = now,
+            226 => session.completed = now,
+            421 => session.farewell = Some(now),
+            _ => {}
+        });
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Climate {
     pub(crate) fresh_wakers: bool,
     /// What a connection holds in one direction before its writer has to wait.
     pub(crate) pipe: usize,
+    /// One of so many writes takes a part alone of what there is room for.
+    pub(crate) whole_writes: u32,
     /// How many ports there are for passive data connections.
     pub(crate) ports: u16,
 }
@@ -167,9 +169,13 @@ impl World {
         drop(task);
     }
 
-    pub(crate) fn kill_all(&self) {
+    /// Nothing happens any more.
+    pub(crate) fn end(&self) {
         let tasks = std::mem::take(&mut *lock(&self.0.tasks));
         drop(tasks);
+        // They know this world, and would keep it.
+        let events = std::mem::take(&mut self.state().events);
+        drop(events);
     }
 
     /// Lets one thing happen; `false` when nothing is left that could.
