@@ -11,11 +11,13 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 USER, PASSWORD = "alice", "secret"
 # A file beyond this is a mirror that says the same over and over.
@@ -75,7 +77,8 @@ def plant(served):
 
 def run(*command, script=""):
     """What the client makes of it does not matter: it is what it sent that is kept."""
-    subprocess.run(command, input=script.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(command, input=script.encode(), timeout=PATIENCE, **silent)
 
 
 def curl(url, *options):
@@ -85,6 +88,27 @@ def curl(url, *options):
 def classic(program, mode, *commands):
     script = "\n".join([f"user {USER} {PASSWORD}", *commands, "bye", ""])
     return lambda: run(program, "-n", "-i", "-v", mode, "127.0.0.1", str(recorder.address), script=script)
+
+
+def interrupted(program):
+    """A download that the user stops: ABOR behind a Telnet Synch."""
+
+    def start():
+        # Sparse, and more than goes through before the user has stopped it.
+        os.truncate("../served/readme.txt", 16 << 30)
+        command = [program, "-n", "-i", "-v", "-p", "127.0.0.1", str(recorder.address)]
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        client = subprocess.Popen(command, stdin=subprocess.PIPE, **silent)
+        client.stdin.write(f"user {USER} {PASSWORD}\nbinary\nget readme.txt /dev/null\npwd\nbye\n".encode())
+        client.stdin.close()
+        end = time.monotonic() + PATIENCE
+        while not any(b"RETR" in sent for sent in recorder.sent) and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        client.send_signal(signal.SIGINT)
+        client.wait(PATIENCE)
+
+    return start
 
 
 def lftp(*commands):
@@ -137,9 +161,23 @@ def url(path="/"):
 
 COMMANDS = [
     *("pwd", "cd docs", "dir", "nlist", "binary", "get a.txt", "put up.bin", "rename up.bin moved.bin"),
-    *("delete moved.bin", "mkdir new", "rmdir new", "cdup", "ascii", "get readme.txt", "status", "system", "size readme.txt"),
-    *("modtime readme.txt", "chmod 644 readme.txt", "quote feat", "quote help", "site help", "restart 5", "reget readme.txt"),
+    *("delete moved.bin", "mkdir new", "rmdir new", "cdup", "ascii", "get readme.txt", "status", "system"),
+    *("size readme.txt", "modtime readme.txt", "chmod 644 readme.txt", "quote feat", "quote help", "site help"),
+    *("restart 5", "reget readme.txt"),
 ]
+FILES = [
+    *("cls -la", "ls docs", "cat readme.txt", "mkdir -p x/y", "put up.bin -o x/y/z", "mv x/y/z x/w", "rm -r x", "du"),
+    *("chmod 644 readme.txt", "quote HELP"),
+]
+QUOTES = ["-Q", "RNFR readme.txt", "-Q", "RNTO read me.txt", "-Q", "-SITE CHMOD 600 read me.txt"]
+OLD = ["set ftp:use-feat no", "set ftp:use-mlsd no", "set ftp:prefer-epsv yes", "set ftp:use-size no"]
+
+
+def lftp_tls():
+    opening = f"open --user {USER} --password {PASSWORD} {url()}"
+    run("lftp", "-c", f"set net:max-retries 1; set net:timeout 10; set ftp:ssl-force yes; {opening}; ls")
+
+
 
 CLIENTS = {
     "curl_get": curl(lambda: url("/readme.txt"), "-o", "out"),
@@ -155,19 +193,21 @@ CLIENTS = {
     "curl_active_port": curl(lambda: url("/readme.txt"), "--ftp-port", "-", "--disable-eprt", "-o", "out5"),
     "curl_pasv": curl(lambda: url("/docs/a.txt"), "--disable-epsv", "--ftp-method", "nocwd", "-o", "out6"),
     "curl_ascii": curl(lambda: url("/readme.txt"), "--use-ascii", "-o", "out7"),
-    "curl_quotes": curl(lambda: url("/"), "-Q", "RNFR readme.txt", "-Q", "RNTO read me.txt", "-Q", "-SITE CHMOD 600 read me.txt"),
+    "curl_quotes": curl(lambda: url("/"), *QUOTES),
     "curl_tls": curl(lambda: url("/"), "--ssl-reqd"),
     "curl_wrong_password": lambda: run("curl", "-sS", "--user", "alice:wrong", url()),
     "curl_names_escaped": curl(lambda: url("/docs/%20a%22%25%C3%A4;type=i"), "-o", "out8"),
     "tnftp_passive": classic("tnftp", "-p", *COMMANDS),
     "tnftp_active": classic("tnftp", "-A", *COMMANDS, "mls", "mlsd", "mlst readme.txt", "features", "fput up.bin"),
     "inetutils_passive": classic("inetutils-ftp", "-p", *COMMANDS, "sunique", "put up.bin"),
+    "tnftp_interrupted": interrupted("tnftp"),
+    "inetutils_interrupted": interrupted("inetutils-ftp"),
     "inetutils_active": classic("inetutils-ftp", "-A", *COMMANDS),
-    "lftp_session": lftp("cls -la", "ls docs", "cat readme.txt", "mkdir -p x/y", "put up.bin -o x/y/z", "mv x/y/z x/w", "rm -r x", "du", "chmod 644 readme.txt", "quote HELP"),
+    "lftp_session": lftp(*FILES),
     "lftp_active": lftp("set ftp:passive-mode off", "ls", "get readme.txt -o got", "pget -n 2 readme.txt -o got2"),
     "lftp_mirror": lftp("mirror / copy", "mirror -R copy there", "rm -r there"),
-    "lftp_tls": lambda: run("lftp", "-c", f"set net:max-retries 1; set net:timeout 10; set ftp:ssl-force yes; open --user {USER} --password {PASSWORD} {url()}; ls"),
-    "lftp_no_features": lftp("set ftp:use-feat no", "set ftp:use-mlsd no", "set ftp:prefer-epsv yes", "set ftp:use-size no", "ls", "get readme.txt -o got3"),
+    "lftp_tls": lftp_tls,
+    "lftp_no_features": lftp(*OLD, "ls", "get readme.txt -o got3"),
     "ncftpls": ncftp("ncftpls", "-l", "ftp://127.0.0.1/docs/"),
     "ncftpls_names": ncftp("ncftpls", "-1", "ftp://127.0.0.1/"),
     "ncftpget_tree": ncftp("ncftpget", "-V", "-F", "-R", "127.0.0.1", ".", "/docs"),
@@ -200,7 +240,8 @@ def main():
             os.chdir(local)
             os.environ["HOME"] = str(local)
             options = ("--interface", "127.0.0.1", "--port", "0", "--write", "--username", USER, "--password", PASSWORD)
-            server = subprocess.Popen([ferry, "--directory", served, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            command = [ferry, "--directory", served, *options]
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             try:
                 recorder = Recorder(ready(server))
                 CLIENTS[name]()
