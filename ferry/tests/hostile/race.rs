@@ -59,8 +59,8 @@ const LINES: [&str; 40] = [
     "APPE leaf",
     "STOR leaf",
 ];
-const BATCHES: usize = 4;
-const ROUNDS: usize = 6;
+const BATCHES: usize = 8;
+const ROUNDS: usize = 10;
 
 /// For each line, whether it was refused and whether it was not.
 type Outcomes = BTreeMap<&'static str, [bool; 2]>;
