@@ -27,9 +27,9 @@ fuzz_run() {
     for folder in "fuzz/corpus/$target" "fuzz/seeds/$target"; do
         if [ -d "$folder" ] && [ "$folder" != "$found" ]; then folders+=("$folder"); fi
     done
-    # stderr holds libFuzzer's chatter.
+    # stderr holds libFuzzer's chatter. The sanitizer alone holds half a gigabyte of freed memory back.
     cargo +nightly fuzz run --target "$FUZZ_HOST" "$target" "$found" "${folders[@]}" -- \
-        -dict=fuzz/dictionaries/ftp.dict -max_len="$FUZZ_LONGEST" -timeout=20 -rss_limit_mb=2048 \
+        -dict=fuzz/dictionaries/ftp.dict -max_len="$FUZZ_LONGEST" -timeout=20 -rss_limit_mb=4096 \
         -print_final_stats=1 "$@" >"$log" 2>&1
 }
 
