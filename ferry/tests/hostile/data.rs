@@ -65,7 +65,9 @@ fn a_stranger_at_a_passive_port_gets_and_supplies_nothing(runtime: &str) {
 }
 
 fn a_second_connection_to_a_passive_port_gets_nothing(runtime: &str) {
-    let server = Setup::new(runtime).serve();
+    // Once it is closed, its port is not to be another test's.
+    let (first, last) = quiet_ports();
+    let server = Setup { data: &format!("passive_ports = '{first}-{last}'"), ..Setup::new(runtime) }.serve();
     fs::write(server.site.path("home/large"), vec![b'x'; 8 << 20]).unwrap();
     let mut owner = Peer::alice(server.address);
     owner.command("TYPE I");

@@ -110,7 +110,8 @@ const PHASES: [fn(SocketAddr) -> Left; 12] = [
     |address| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        after(Peer::alice(address), &format!("EPRT |1|127.0.0.1|{port}|\r\nRETR large\r\n"))
+        let (peer, _) = after(Peer::alice(address), &format!("EPRT |1|127.0.0.1|{port}|\r\nRETR large\r\n"));
+        (peer, vec![accept(&listener)])
     },
 ];
 
@@ -118,6 +119,20 @@ const PHASES: [fn(SocketAddr) -> Left; 12] = [
 fn after(mut peer: Peer, said: &str) -> Left {
     peer.say(said);
     (peer, vec![])
+}
+
+/// The connection that comes: once it is there, the port may be another test's.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let mut accepted = None;
+    wait_until(
+        || "the server does not connect".to_owned(),
+        || {
+            accepted = listener.accept().ok();
+            accepted.is_some()
+        },
+    );
+    accepted.unwrap().0
 }
 
 /// A session in a transfer.

@@ -105,7 +105,8 @@ fn nothing_of_a_user_is_left_for_the_next(runtime: &str) {
     for again in ["USER bob\r\nPASS y\r\n", "REIN\r\nUSER bob\r\nPASS y\r\n"] {
         let mut peer = Peer::alice(server.address);
         peer.command("CWD folder");
-        let port = peer.passive();
+        let before = server.figures().descriptors;
+        peer.passive();
         peer.say(format!(
             "REST 3\r\nRNFR /file\r\n{again}RNTO /stolen\r\nPWD\r\nSTOR /new\r\nDELE /file\r\nRETR /file\r\n"
         ));
@@ -113,7 +114,7 @@ fn nothing_of_a_user_is_left_for_the_next(runtime: &str) {
         let last: Vec<&str> = replies[replies.len() - 5..].iter().map(|reply| &reply[..3]).collect();
         assert_eq!(last, ["503", "257", "550", "550", "425"], "{replies:?}");
         assert!(replies[replies.len() - 4].contains("\"/\""), "{replies:?}");
-        assert!(std::net::TcpStream::connect(port).is_err(), "the port of the first user is open");
+        wait_until(|| "the port of the first user is open".to_owned(), || server.figures().descriptors <= before);
     }
     assert_eq!(server.site.read("home/file"), "content");
     server.finish();
