@@ -7,7 +7,7 @@ use crate::client::{LONGEST_LINE, Line};
 use crate::machine::Machine;
 use crate::syntax::verb_and_argument;
 
-/// Commands that clients give one after the other. `#` stands for some number.
+/// Commands that clients give one after the other. `#` stands for some number, and `~` for too many letters.
 type Script = &'static [&'static str];
 
 const LOGIN: &[Script] = &[
@@ -184,6 +184,9 @@ const ANYTHING: &[Script] = &[
     &["REST 9223372036854775807"],
     &["REST 9223372036854775808"],
     &["REST #", "TYPE A", "RETR f"],
+    &["TYPE I", "REST #", "RETR ~", "RETR f"],
+    &["TYPE I", "REST #", "WHATEVER", "RETR f"],
+    &["RNFR a", "RNTO ~", "RNTO b"],
     &["REST #", "APPE f"],
     &["REST #", "STOU"],
     &["ALLO 5"],
@@ -255,7 +258,9 @@ fn tables(machine: &Machine) -> Vec<&'static [Script]> {
 fn spelt(tables: &[&'static [Script]], (table, script, spelling, number): Choice) -> Vec<Line> {
     let table = tables[usize::from(table) % tables.len()];
     let script = table[usize::from(script) % table.len()];
-    script.iter().map(|text| one_line(&text.replace('#', &number.to_string()), spelling)).collect()
+    let number = number.to_string();
+    let filled = |text: &str| text.replace('#', &number).replace('~', &"x".repeat(LONGEST_LINE));
+    script.iter().map(|text| one_line(&filled(text), spelling)).collect()
 }
 
 /// Most lines are spelt as they stand in the table.

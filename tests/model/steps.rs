@@ -98,11 +98,15 @@ pub(crate) fn step(machine: &Machine) -> BoxedStrategy<Step> {
     Union::new_weighted(steps.into_iter().filter(|(weight, _)| *weight > 0).collect()).boxed()
 }
 
+/// Lines, or part of one: that matters most behind AUTH, where the first bytes may be Telnet's.
 fn writes(machine: &Machine) -> BoxedStrategy<Step> {
-    let begin = (line(machine), 1..100_u8).prop_map(|(line, hundredths)| {
+    let begin = (line(machine), 1..100_u8).prop_map(|(mut line, hundredths)| {
+        line.synch |= hundredths < 30;
         if can_be_cut(&line) { Step::Begin(line, hundredths) } else { Step::Write(vec![line]) }
     });
-    prop_oneof![12 => lines(machine).prop_map(Step::Write), 1 => begin].boxed()
+    let is_behind_auth = machine.lane.iter().any(|framed| machine.is_accepted(framed, &["AUTH"]));
+    let weight = if is_behind_auth { 8 } else { 1 };
+    prop_oneof![12 => lines(machine).prop_map(Step::Write), weight => begin].boxed()
 }
 
 fn answer(unanswered: usize) -> BoxedStrategy<Step> {
