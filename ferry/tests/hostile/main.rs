@@ -22,6 +22,7 @@ mod operation;
 mod outside;
 mod peer;
 mod race;
+mod rights;
 mod rows;
 mod soak;
 mod swapper;
