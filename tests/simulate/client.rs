@@ -167,6 +167,10 @@ impl Visit<'_> {
         for mistake in 1..=mistakes {
             self.log_in_wrongly(mistake == 3).await?;
         }
+        self.log_in().await
+    }
+
+    async fn log_in(&mut self) -> Result<(), Over> {
         let user = self.client.user.name;
         let seen = self.expect_hook(What::Login(user.to_owned()));
         let (name, pass) = (format!("USER {user}"), format!("PASS {}", password(user)));
@@ -184,6 +188,17 @@ impl Visit<'_> {
         self.control.logged_out = None;
         lock(&self.client.common.counts).logins += 1;
         Ok(())
+    }
+
+    /// Says who it is anew, after REIN or without.
+    async fn log_in_again(&mut self) -> Result<(), Over> {
+        self.control.logged_out = Some(self.control.now());
+        if self.client.chance.one_in(2) {
+            self.ask("REIN", &[220]).await?;
+            self.image = false;
+            self.ask("PWD", &[530]).await?;
+        }
+        self.log_in().await
     }
 
     async fn log_in_wrongly(&mut self, is_last: bool) -> Result<(), Over> {
@@ -210,6 +225,7 @@ impl Visit<'_> {
             2 | 3 => self.change_tree().await,
             4 => self.list().await,
             5 => self.share().await,
+            6 if self.client.chance.one_in(3) => self.log_in_again().await,
             6 => self.err().await,
             7..=11 => self.upload().await,
             _ => self.download().await,

@@ -206,6 +206,8 @@ impl Control {
             waited(self.arranged.map_or(since, |arranged| arranged.min(since)), self.timeouts.stall)
         } else if text.contains("login in time") {
             self.logged_out.is_some_and(|since| waited(since, self.timeouts.login))
+        } else if text.contains("administrator") {
+            self.truth.told(|told| told.dismissed.contains(&self.peer))
         } else {
             text.contains("Server stops") && self.truth.stops()
         };

@@ -30,7 +30,7 @@ use run::{Report, run, run_scene};
 use scene::Scene;
 
 /// How many seeds the ordinary test tries, unless `SIMULATE_SEEDS` says otherwise; from 1 on, or from `SIMULATE_FIRST`.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 20;
 
 #[test]
 fn everything_holds_for_a_number_of_seeds() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use ftp_driver::{Handle, serve};
-use ftp_proto::Instant;
+use ftp_proto::{Instant, Shutdown};
 
 use crate::chance::Chance;
 use crate::client::{Client, Common, Counts};
@@ -103,11 +103,34 @@ impl Run {
                 ended.fetch_add(1, Ordering::Relaxed);
             });
         }
+        if let Some(pause) = scene.dismissals {
+            self.dismiss(chance.fork(), pause);
+        }
         match scene.ending {
             Ending::Silence => {}
             Ending::Stop { after, grace } => self.stop_later(after, Some(grace)),
             Ending::StopNow { after } => self.stop_later(after, None),
         }
+    }
+
+    /// Ends sessions now and then, until all clients have ended.
+    fn dismiss(&self, mut chance: Chance, pause: Duration) {
+        let (handle, truth, world) = (self.handle.clone(), self.common.truth.clone(), self.common.world.clone());
+        let (ended, clients) = (Arc::clone(&self.ended), self.common.scene.clients);
+        self.common.world.spawn("dismisser".to_owned(), async move {
+            while ended.load(Ordering::Relaxed) < clients {
+                world.sleep(chance.micros(pause) + Duration::from_millis(50)).await;
+                let sessions = handle.sessions();
+                if sessions.is_empty() {
+                    continue;
+                }
+                let peer = chance.pick(&sessions).session.addresses.peer;
+                let how = *chance.pick(&[Shutdown::Graceful, Shutdown::Now]);
+                world.note(format_args!("the operator ends the session {peer}, {how:?}"));
+                truth.told(|told| told.dismissed.insert(peer));
+                handle.end_sessions(|live| live.session.addresses.peer == peer, how);
+            }
+        });
     }
 
     fn stop_later(&self, after: Duration, grace: Option<Duration>) {

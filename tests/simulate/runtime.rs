@@ -61,6 +61,15 @@ impl Attempt {
     }
 }
 
+/// A connection that nobody waits for any more when it stands is reset: a clean end would make an empty file of it.
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(Ok(stream)) = self.end.take() {
+            stream.world.state().send_reset(stream.end);
+        }
+    }
+}
+
 impl State {
     /// How long a connection request takes there, its answer back, and how long it is lost before. Some are lost for ever.
     fn way(&mut self, to: SocketAddr, is_server: bool) -> (Duration, Duration, Duration) {
@@ -110,11 +119,9 @@ impl World {
         self.after(there + retries, move |_| {
             let end = world.request_arrives(from, to);
             let stream = end.map(|end| SimStream { world: world.clone(), end, is_server });
-            world.after(back, move |_| {
-                // Who has given up has nowhere to put it, and it is closed.
-                if let Some(slot) = slot.upgrade() {
-                    lock(&slot).ends(stream);
-                }
+            world.after(back, move |_| match slot.upgrade() {
+                Some(slot) => lock(&slot).ends(stream),
+                None => drop(Attempt { end: stream.map(Ok), waker: None }),
             });
         });
         std::future::poll_fn(|cx| lock(&attempt).poll(cx.waker())).await

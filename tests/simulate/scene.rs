@@ -50,6 +50,8 @@ pub(crate) struct Scene {
     pub(crate) capacity: Option<u64>,
     pub(crate) ending: Ending,
     pub(crate) slow_hooks: bool,
+    /// How long it takes at the most until the operator ends another session.
+    pub(crate) dismissals: Option<Duration>,
     /// How long files are at the least that clients find.
     pub(crate) least_file: usize,
     port_wait: Duration,
@@ -106,6 +108,7 @@ impl Scene {
             capacity: chance.one_in(4).then_some(200_000 + clients as u64 * 100_000),
             ending: Ending::new(chance),
             slow_hooks: chance.one_in(3),
+            dismissals: chance.one_in(3).then(|| ms(2000)),
             least_file: 0,
             port_wait: if chance.one_in(4) { Duration::ZERO } else { chance.seconds(1, 8) },
             buffer: *chance.pick(&[512, 700, 4096, 128 * 1024]),

@@ -187,7 +187,7 @@ impl Visit<'_> {
             self.control.world.sleep(wait).await;
         }
         let hook = (!job.is_listing).then(|| self.expect_hook(self.file_seen(&job, None, 0, u64::MAX)));
-        let heard = self.talk(&job, &plan).await;
+        let heard = self.talk(&job, &plan, hook).await;
         let Some(heard) = self.note_unless_over(heard, &begin, &job, hook)? else { return Ok(None) };
         let data = begin.join().await;
         let code = heard.code.expect("the talk goes on until there is one");
@@ -198,7 +198,7 @@ impl Visit<'_> {
     }
 
     /// Sends the command, and what is to be sent beside it, and takes all replies.
-    async fn talk(&mut self, job: &Job, plan: &Plan) -> Result<Heard, Over> {
+    async fn talk(&mut self, job: &Job, plan: &Plan, hook: Option<usize>) -> Result<Heard, Over> {
         let mut heard = Heard::default();
         let mut lines = vec!["STAT"; plan.noise];
         lines.push(&*job.line);
@@ -211,6 +211,8 @@ impl Visit<'_> {
             let reply = self.control.reply().await?;
             if reply.code < 200 {
                 self.take_preliminary(job, reply, &mut heard);
+                // However it ends from now on, a hook has to tell of it.
+                hook.into_iter().for_each(|place| self.is_sure(place));
                 if let Some(extra) = plan.extra.filter(|_| !plan.at_once) {
                     self.control.world.sleep(plan.delay).await;
                     if let Some(line) = extra.line() {
@@ -288,7 +290,7 @@ impl Visit<'_> {
             let data = task.so_far();
             let most = job.upload.as_ref().map_or(u64::MAX, |_| data.sent as u64);
             let seen = self.file_seen(job, None, 0, most);
-            self.set_seen(hook, seen, false);
+            self.set_seen(hook, seen);
         }
         heard.map(Some)
     }
@@ -319,19 +321,16 @@ impl Visit<'_> {
             least: least as u64,
             most: most as u64,
         };
-        self.set_seen(hook, what, true);
+        self.set_seen(hook, what);
     }
 
     fn file_seen(&self, job: &Job, whole: Option<bool>, least: u64, most: u64) -> What {
         What::File { upload: job.upload.is_some(), path: job.path.clone(), whole, least, most }
     }
 
-    fn set_seen(&self, hook: Option<usize>, what: What, sure: bool) {
+    fn set_seen(&self, hook: Option<usize>, what: What) {
         let Some(place) = hook else { return };
-        self.client.common.truth.session(self.control.peer, |session| {
-            session.seen[place].what = what;
-            session.seen[place].sure = sure;
-        });
+        self.client.common.truth.session(self.control.peer, |session| session.seen[place].what = what);
     }
 
     /// Whether the final reply is right.

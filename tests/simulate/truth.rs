@@ -1,6 +1,6 @@
 //! What the server tells of itself by observer and hooks, and what clients know of it: both are compared at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -27,6 +27,8 @@ pub(crate) struct Truth {
 pub(crate) struct Told {
     pub(crate) sessions: BTreeMap<SocketAddr, Session>,
     pub(crate) stop_asked: Option<Instant>,
+    /// Sessions that the operator has ended.
+    pub(crate) dismissed: BTreeSet<SocketAddr>,
     /// What was ever sent to files that all share, by its mark.
     pub(crate) shared: BTreeMap<u64, Vec<u8>>,
 }
