@@ -11,12 +11,14 @@ mod control;
 mod data;
 mod disk;
 mod files;
+mod judge;
 mod net;
 mod pool;
 mod run;
 mod runtime;
 mod scene;
 mod shelf;
+mod timers;
 mod trace;
 mod transfer;
 mod truth;
@@ -51,6 +53,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn a_speed_limit_is_kept_and_can_be_used_up() {
     for seed in 2001..=2004 {
+        println!("to see it alone: SIMULATE_SLOWED=1 SEED={seed}, as for other seeds");
         run_scene(seed, Some(20), false, Scene::slowed);
     }
 }
@@ -58,9 +61,12 @@ fn a_speed_limit_is_kept_and_can_be_used_up() {
 /// Shows what happens: `SEED=0x… cargo test -p ferry-tests --test simulate replay -- --nocapture`.
 #[test]
 fn replay() {
-    if let Some(seed) = number("SEED") {
-        println!("{:?}", run(seed, clients(), true));
-    }
+    let Some(seed) = number("SEED") else { return };
+    let report = match number("SIMULATE_SLOWED") {
+        Some(_) => run_scene(seed, Some(20), true, Scene::slowed),
+        None => run(seed, clients(), true),
+    };
+    println!("{report:?}");
 }
 
 /// New seeds for as long as `SIMULATE_SECONDS` says: `just simulate`.

@@ -4,13 +4,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use ftp_proto::Instant;
-
 use crate::client::Visit;
 use crate::control::{Over, Reply};
 use crate::data::{Conduct, DataEnd, DataTask, Place, intrude};
 use crate::scene::SERVER;
-use crate::shelf::brief;
 use crate::truth::What;
 use crate::world::lock;
 
@@ -38,11 +35,11 @@ pub(crate) struct Outcome {
 }
 
 /// How the client goes about it.
-struct Plan {
-    conduct: Conduct,
+pub(crate) struct Plan {
+    pub(crate) conduct: Conduct,
     /// Whether the data connection is made before the command.
     early: bool,
-    extra: Option<Extra>,
+    pub(crate) extra: Option<Extra>,
     /// Whether the other command is sent together with the first, and else how long after the preliminary reply.
     at_once: bool,
     delay: Duration,
@@ -56,7 +53,7 @@ const STATUS: usize = 150;
 
 /// What a client does while a transfer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extra {
+pub(crate) enum Extra {
     Noop,
     Status,
     Abort,
@@ -92,9 +89,9 @@ impl Extra {
 
 /// The replies to a transfer and to what was said beside it.
 #[derive(Default)]
-struct Heard {
-    announced: Option<Reply>,
-    code: Option<u16>,
+pub(crate) struct Heard {
+    pub(crate) announced: Option<Reply>,
+    pub(crate) code: Option<u16>,
     unanswered: Option<Extra>,
     quit: bool,
 }
@@ -331,65 +328,6 @@ impl Visit<'_> {
     fn set_seen(&self, hook: Option<usize>, what: What) {
         let Some(place) = hook else { return };
         self.client.common.truth.session(self.control.peer, |session| session.seen[place].what = what);
-    }
-
-    /// Whether the final reply is right.
-    fn judge(&self, job: &Job, plan: &Plan, heard: &Heard, data: &DataEnd, listener: &str, began: Instant) {
-        let (who, code) = (self.client.who(), heard.code.unwrap_or_default());
-        let world = &self.control.world;
-        let is_hit = data.hit
-            || self.control.is_hit()
-            || world.was_hit(&format!("path {}", job.path), began)
-            || world.was_hit(&format!("path {}", self.client.home()), began)
-            || world.was_hit(listener, began);
-        let disturbed = matches!(plan.extra, Some(Extra::Abort | Extra::HalfClose | Extra::Vanish(_)));
-        let behaves = match plan.conduct {
-            Conduct::Good | Conduct::HalfClosed => true,
-            Conduct::Stall(_, time) => time < Duration::from_secs(25),
-            Conduct::Reset(_) | Conduct::Never => false,
-        };
-        let may_be_full = self.client.common.scene.capacity.is_some() && job.upload.is_some();
-        let stops = self.client.common.truth.stops();
-        let well = behaves && !disturbed && !is_hit && !may_be_full && !stops && !job.is_shared;
-        let line = &job.line;
-        let reads_on = matches!(plan.conduct, Conduct::Good | Conduct::HalfClosed) && job.upload.is_none();
-        let succeeds = code == 226 && (data.clean || !reads_on);
-        assert!(!well || succeeds, "{who}: {line}: {code} although all is well, {}", brief(data));
-        let known = matches!(code, 226 | 425 | 426 | 450 | 451 | 452) || job.is_shared && code == 550;
-        assert!(known, "{who}: {line}: {code}");
-        if code == 226 && job.upload.is_some() {
-            assert!(data.sent_end, "{who}: {line}: 226 although the client has not sent an end");
-        }
-        if code == 226 {
-            assert!(heard.announced.is_some(), "{who}: {line}: 226 without 150");
-        }
-        if code == 226 {
-            self.judge_speed(job, data, plan.conduct == Conduct::Good && !is_hit);
-        }
-        if matches!(code, 451 | 452) {
-            assert!(is_hit || may_be_full, "{who}: {line}: {code} although no disk has failed");
-        }
-    }
-}
-
-impl Visit<'_> {
-    /// Whether a transfer has kept to its speed limit, and has had all of it where nothing else was in its way.
-    fn judge_speed(&self, job: &Job, data: &DataEnd, is_undisturbed: bool) {
-        let scene = &self.client.common.scene;
-        let Some(rate) = scene.rates[0] else { return };
-        let took = self
-            .client
-            .common
-            .truth
-            .session(self.control.peer, |session| session.completed.saturating_since(session.announced));
-        let bytes = data.sent.max(data.received.len()) as u64;
-        // A tenth of a second is saved up beforehand, and what moves at a time goes beyond that.
-        let least = Duration::from_millis(bytes.saturating_sub(rate / 10 + 1500) * 1000 / rate);
-        let who = self.client.who();
-        assert!(took >= least, "{who}: {}: {bytes} bytes in {took:?}, at {rate} a second", job.line);
-        let most = Duration::from_millis(bytes * 1100 / rate + 1000);
-        let late = is_undisturbed && job.upload.is_none() && scene.sole_rate().is_some() && took > most;
-        assert!(!late, "{who}: {}: {bytes} bytes take {took:?}, at {rate} a second", job.line);
     }
 }
 

@@ -1,0 +1,69 @@
+//! Whether the final reply to a transfer is right, as things stand, and whether it came at the right time.
+
+use std::time::Duration;
+
+use ftp_proto::Instant;
+
+use crate::client::Visit;
+use crate::data::{Conduct, DataEnd};
+use crate::shelf::brief;
+use crate::transfer::{Extra, Heard, Job, Plan};
+
+impl Visit<'_> {
+    /// Whether the final reply is right.
+    pub(crate) fn judge(&self, job: &Job, plan: &Plan, heard: &Heard, data: &DataEnd, listener: &str, began: Instant) {
+        let (who, code) = (self.client.who(), heard.code.unwrap_or_default());
+        let world = &self.control.world;
+        let is_hit = data.hit
+            || self.control.is_hit()
+            || world.was_hit(&format!("path {}", job.path), began)
+            || world.was_hit(&format!("path {}", self.client.home()), began)
+            || world.was_hit(listener, began);
+        let disturbed = matches!(plan.extra, Some(Extra::Abort | Extra::HalfClose | Extra::Vanish(_)));
+        let behaves = match plan.conduct {
+            Conduct::Good | Conduct::HalfClosed => true,
+            Conduct::Stall(_, time) => time < Duration::from_secs(25),
+            Conduct::Reset(_) | Conduct::Never => false,
+        };
+        let may_be_full = self.client.common.scene.capacity.is_some() && job.upload.is_some();
+        let stops = self.client.common.truth.stops();
+        let well = behaves && !disturbed && !is_hit && !may_be_full && !stops && !job.is_shared;
+        let line = &job.line;
+        let reads_on = matches!(plan.conduct, Conduct::Good | Conduct::HalfClosed) && job.upload.is_none();
+        let succeeds = code == 226 && (data.clean || !reads_on);
+        assert!(!well || succeeds, "{who}: {line}: {code} although all is well, {}", brief(data));
+        let known = matches!(code, 226 | 425 | 426 | 450 | 451 | 452) || job.is_shared && code == 550;
+        assert!(known, "{who}: {line}: {code}");
+        if code == 226 && job.upload.is_some() {
+            assert!(data.sent_end, "{who}: {line}: 226 although the client has not sent an end");
+        }
+        if code == 226 {
+            assert!(heard.announced.is_some(), "{who}: {line}: 226 without 150");
+        }
+        if code == 226 {
+            self.judge_speed(job, data, plan.conduct == Conduct::Good && !is_hit);
+        }
+        if matches!(code, 451 | 452) {
+            assert!(is_hit || may_be_full, "{who}: {line}: {code} although no disk has failed");
+        }
+    }
+
+    /// Whether a transfer has kept to its speed limit, and has had all of it where nothing else was in its way.
+    fn judge_speed(&self, job: &Job, data: &DataEnd, is_undisturbed: bool) {
+        let scene = &self.client.common.scene;
+        let Some(rate) = scene.rates[0] else { return };
+        let took = self
+            .client
+            .common
+            .truth
+            .session(self.control.peer, |session| session.completed.saturating_since(session.announced));
+        let bytes = data.sent.max(data.received.len()) as u64;
+        // A tenth of a second is saved up beforehand, and what moves at a time goes beyond that.
+        let least = Duration::from_millis(bytes.saturating_sub(rate / 10 + 1500) * 1000 / rate);
+        let who = self.client.who();
+        assert!(took >= least, "{who}: {}: {bytes} bytes in {took:?}, at {rate} a second", job.line);
+        let most = Duration::from_millis(bytes * 1100 / rate + 1000);
+        let late = is_undisturbed && job.upload.is_none() && scene.sole_rate().is_some() && took > most;
+        assert!(!late, "{who}: {}: {bytes} bytes take {took:?}, at {rate} a second", job.line);
+    }
+}
