@@ -17,19 +17,23 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// All ends of a state within the bounds.
 pub(crate) fn check(subject: &Subject) -> Verdict {
-    all_is_answered(subject.fork())?;
-    all_is_left(subject.fork())?;
-    time_ends_it(subject.fork())
+    all_is_answered(subject.fork()).map_err(when("all work ends well"))?;
+    all_is_left(subject.fork()).map_err(when("the client leaves"))?;
+    time_ends_it(subject.fork()).map_err(when("nothing but time goes on"))
 }
 
 /// Those of a state beyond the bounds, which is not walked on from: that its commands are answered, that nothing is left
 /// when the client goes then, and, if a timer led there, that further ones end it in any order.
 pub(crate) fn beyond(subject: &Subject, by_timer: bool) -> Verdict {
     if by_timer {
-        timers_end_it(subject, STEPS)?;
+        timers_end_it(subject, STEPS).map_err(when("one timer after the other comes due"))?;
     }
-    let answered = all_is_answered(subject.fork())?;
-    all_is_left(answered)
+    let answered = all_is_answered(subject.fork()).map_err(when("all work ends well"))?;
+    all_is_left(answered).map_err(when("all work ends well and the client leaves"))
+}
+
+fn when(what: &str) -> impl Fn(String) -> String {
+    move |broken| format!("{broken}; this comes when {what} from here on")
 }
 
 /// When all work ends well, every command gets its reply, unless the session ends.

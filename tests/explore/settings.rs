@@ -90,7 +90,7 @@ const KINDS: &[&str] = &[
 pub(crate) fn ordinary() -> Vec<Settings> {
     let bounds = Bounds { lane: 1, leftovers: 0, all_behind: false };
     let late = Bounds { leftovers: 1, lane: 0, ..bounds };
-    all(Words::NoParameters, Words::OneOfEach, bounds, late)
+    all(Words::OneOfEach, bounds, late)
 }
 
 /// What the page says of the lines that may wait.
@@ -102,11 +102,11 @@ pub(crate) fn told() -> String {
 /// What `just explore` walks.
 pub(crate) fn wide() -> Vec<Settings> {
     let bounds = Bounds { lane: 2, leftovers: 0, all_behind: true };
-    let late = Bounds { leftovers: 2, lane: 2, all_behind: true };
-    all(Words::All, Words::NoParameters, bounds, late)
+    let late = Bounds { lane: 1, leftovers: 1, all_behind: false };
+    all(Words::NoParameters, bounds, late)
 }
 
-fn all(under_tls: Words, words: Words, bounds: Bounds, late: Bounds) -> Vec<Settings> {
+fn all(words: Words, bounds: Bounds, late: Bounds) -> Vec<Settings> {
     let plain = Config { max_login_attempts: 0, failed_login_delay: Duration::ZERO, ..Config::default() };
     let delayed = Config { failed_login_delay: Duration::from_secs(3), ..plain.clone() };
     let limited = Config { max_login_attempts: 2, ..delayed.clone() };
@@ -135,13 +135,13 @@ fn all(under_tls: Words, words: Words, bounds: Bounds, late: Bounds) -> Vec<Sett
         make("plain, late answers", "the same, and cancelled work may end late", &plain, words, late),
         few("delay", "wrong logins are told after 3 s", &delayed),
         few("limit", "wrong logins are told after 3 s, and the second ends the session", &limited),
-        make("TLS", "TLS is offered", &offered, under_tls, bounds),
+        make("TLS", "TLS is offered", &offered, Words::NoParameters, bounds),
         make("TLS, late answers", "the same, and cancelled work may end late", &offered, Words::OneOfEach, late),
         few("TLS required", "nobody logs in, and no data goes, without TLS", &required),
         Settings { implicit_tls: true, ..few("implicit TLS", "TLS comes before the greeting", &offered) },
         Settings {
             certificates: true,
-            ..few("certificates", "TLS is offered, clients may have certificates", &offered)
+            ..make("certificates", "TLS is offered, clients may have certificates", &offered, Words::OneOfEach, bounds)
         },
     ]
 }

@@ -36,8 +36,8 @@ state. What the walk leaves out is told by its bounds:
 ";
 
 const WIDER: &str = "\
-`just explore` walks further (minutes, in release): two lines wait, and behind them every other is tried; parameters are
-told apart under TLS too; all commands are sent where here one of each kind is. It finds no step that is not below.
+`just explore` walks further, for minutes: two lines wait, and behind them every other is tried; most walks send all
+commands where here they send one of each kind. It fails when it finds a step that is not below.
 ";
 
 const RULES: &str = "

@@ -5,6 +5,8 @@
 //! of that state's inputs is tried on the newcomer too, each in its turn, and must have the same effect: if it has not,
 //! the key leaves out something that matters.
 
+mod again;
+
 use std::{
     collections::{HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,6 +15,7 @@ use std::{
 
 use ftp_proto::ControlState;
 
+use self::again::Newcomer;
 use crate::{
     alphabet::MAY_WAIT,
     books::{Kind, Said},
@@ -72,7 +75,8 @@ pub(crate) struct State {
     /// From where, and by what.
     came: Option<(usize, Input)>,
     effects: Vec<Effect>,
-    visits: usize,
+    /// All inputs have been tried.
+    is_left: bool,
     /// Where the timers lead, whichever is due first; what lies beyond the bounds was followed by itself.
     by_timers: Vec<Option<usize>>,
     pub(crate) is_closed: bool,
@@ -91,6 +95,7 @@ struct Walk<'a> {
     observer: &'a mut dyn Observer,
     known: HashMap<Key, usize>,
     ahead: VecDeque<(usize, Subject, Key)>,
+    newcomers: HashMap<usize, Vec<Newcomer>>,
     walked: Walked,
 }
 
@@ -99,8 +104,8 @@ struct Walk<'a> {
 /// # Errors
 /// A rule was broken: which, and the way there.
 pub(crate) fn walk(settings: &Settings, observer: &mut dyn Observer) -> Result<Walked, String> {
-    let (known, ahead) = (HashMap::new(), VecDeque::new());
-    let mut walk = Walk { settings, observer, known, ahead, walked: Walked::default() };
+    let (known, ahead, newcomers) = (HashMap::new(), VecDeque::new(), HashMap::new());
+    let mut walk = Walk { settings, observer, known, ahead, newcomers, walked: Walked::default() };
     let start = Subject::new(settings)?;
     walk.arrive(start, None);
     while let Some((from, subject, key)) = walk.ahead.pop_front() {
@@ -145,7 +150,9 @@ impl Walk<'_> {
             self.walked.pairs += 1;
             self.follow((from, before, &open), input, next)?;
         }
-        Ok(())
+        self.walked.states[from].is_left = true;
+        let newcomers = self.newcomers.remove(&from).unwrap_or_default();
+        newcomers.iter().try_for_each(|newcomer| self.try_again(from, newcomer))
     }
 
     fn follow(
@@ -172,8 +179,7 @@ impl Walk<'_> {
                 let due = matches!(input, Input::Due(_));
                 ending::beyond(&next, due).map_err(|broken| self.told(from, Some(input), &broken))?;
             }
-            (Some(to), Some(_)) if to != from => self.try_again(to, from, input, &next)?,
-            (Some(_), Some(_)) => {}
+            (Some(to), Some(_)) => self.arrive_again(to, Newcomer { from, by: input, subject: next })?,
             (Some(_), None) => self.arrive_at(next, after, Some((from, input))),
         }
         Ok(())
@@ -187,36 +193,9 @@ impl Walk<'_> {
     fn arrive_at(&mut self, subject: Subject, key: Key, came: Option<(usize, Input)>) {
         let id = self.walked.states.len();
         let is_closed = subject.books.closed.is_some();
-        self.walked.states.push(State { came, effects: Vec::new(), visits: 0, by_timers: Vec::new(), is_closed });
+        self.walked.states.push(State { came, effects: Vec::new(), is_left: false, by_timers: Vec::new(), is_closed });
         self.known.insert(key.clone(), id);
         self.ahead.push_back((id, subject, key));
-    }
-
-    /// A known state was reached by another way.
-    fn try_again(&mut self, state: usize, from: usize, by: Input, newcomer: &Subject) -> Result<(), String> {
-        let visits = &mut self.walked.states[state].visits;
-        *visits += 1;
-        let visit = *visits;
-        let effects = &self.walked.states[state].effects;
-        if effects.is_empty() {
-            return Ok(());
-        }
-        let expected = &effects[visit % effects.len()];
-        let input = expected.input;
-        let next = apply(newcomer.fork(), input).map_err(|broken| self.told(from, Some(by), &broken))?;
-        let after = Key::of(&next);
-        let within = after.is_within(self.settings.bounds);
-        let to = if within { self.known.get(&after).copied() } else { None };
-        let found = Effect { input, to, codes: codes(&next) };
-        self.walked.tried_again += 1;
-        if found == self.walked.states[state].effects[visit % self.walked.states[state].effects.len()] {
-            return Ok(());
-        }
-        Err(format!(
-            "{}\n\n.. and then {input:?} does something else than behind\n\n{}",
-            self.told(from, Some(by), "the control state leaves something out"),
-            self.told(state, Some(input), ""),
-        ))
     }
 
     fn told(&self, state: usize, input: Option<Input>, broken: &str) -> String {
