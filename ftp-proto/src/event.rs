@@ -164,7 +164,7 @@ fn mentions_pass(text: &[u8]) -> bool {
 }
 
 /// Whether one slip of the finger makes this of the word: a letter more, less or wrong, or two in the wrong order.
-fn is_slip(typed: &[u8], word: &[u8]) -> bool {
+pub(crate) fn is_slip(typed: &[u8], word: &[u8]) -> bool {
     let same = |(one, other): &(&u8, &u8)| one.eq_ignore_ascii_case(other);
     let front = typed.iter().zip(word).take_while(same).count();
     let (typed, word) = (&typed[front..], &word[front..]);

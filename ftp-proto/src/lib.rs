@@ -28,6 +28,7 @@ mod login;
 mod parse;
 mod rate;
 mod reply;
+mod secrets;
 mod security;
 mod session;
 mod telnet;
@@ -51,6 +52,7 @@ pub use listing::{Facts, ListFormatter, ListStyle};
 pub use parse::Command;
 pub use rate::TokenBucket;
 pub use reply::{Reply, ReplyCode};
+pub use secrets::SecretFilter;
 #[cfg(feature = "testing")]
 pub use session::control_state::{
     ControlSecurity, ControlState, DataState, JobKind, Life, LoginState, MarkerState, SecurityState, TransferPhase,

@@ -225,9 +225,29 @@ impl Session {
         if !matches!(self.phase, Phase::Serving) {
             return bytes.len();
         }
+        let taken = self.take_lines(bytes, Self::wants_input);
+        self.untaken = taken < bytes.len();
+        self.settle();
+        if matches!(self.phase, Phase::Serving) { taken } else { bytes.len() }
+    }
+
+    /// Takes control bytes in a replay: those that a session once took. There is room for them, however long the lines
+    /// are by which passwords were replaced ([`SecretFilter`](crate::SecretFilter)). `more`: others stood behind them,
+    /// and were not taken.
+    pub fn replay_input(&mut self, bytes: &[u8], more: bool, now: Instant) {
+        self.observe(now);
+        if !matches!(self.phase, Phase::Serving) {
+            return;
+        }
+        let taken = self.take_lines(bytes, Self::may_frame);
+        self.untaken = more || taken < bytes.len();
+        self.settle();
+    }
+
+    fn take_lines(&mut self, bytes: &[u8], may_take: fn(&Self) -> bool) -> usize {
         let mut taken = 0;
         // Nothing behind QUIT is a command; it would only fill the lane.
-        while taken < bytes.len() && matches!(self.phase, Phase::Serving) && self.wants_input() {
+        while taken < bytes.len() && matches!(self.phase, Phase::Serving) && may_take(self) {
             let (count, framed) = self.reader.push(&bytes[taken..]);
             taken += count;
             if let Some(framed) = framed {
@@ -235,9 +255,7 @@ impl Session {
                 self.advance();
             }
         }
-        self.untaken = taken < bytes.len();
-        self.settle();
-        if matches!(self.phase, Phase::Serving) { taken } else { bytes.len() }
+        taken
     }
 
     /// The client has closed the control connection, or it was lost. Unless the client said QUIT before, everything is
@@ -352,12 +370,7 @@ impl Session {
     #[must_use]
     pub fn wants_input(&self) -> bool {
         match self.phase {
-            Phase::Serving => {
-                self.held.is_none()
-                    && !self.security.is_changing()
-                    && self.lane.has_room()
-                    && self.outputs.len() < MAX_OUTPUTS
-            }
+            Phase::Serving => self.may_frame() && self.lane.has_room(),
             Phase::Ending(..) => true,
             Phase::Closed => false,
         }
@@ -497,6 +510,11 @@ impl Session {
         self.timers.stop_all();
         self.phase = Phase::Closed;
         self.outputs.push_back(Output::Close(reason));
+    }
+
+    /// Whether a line may be read, as long as there is room for it.
+    fn may_frame(&self) -> bool {
+        self.held.is_none() && !self.security.is_changing() && self.outputs.len() < MAX_OUTPUTS
     }
 
     fn observe(&mut self, now: Instant) {

@@ -1,0 +1,210 @@
+//! What to keep of a client's lines in a recording: all but the secrets, in lines that a session answers in the same
+//! way.
+//!
+//! The log masks what it shows to people ([`CommandLine`](crate::CommandLine)). A recording is stricter, since it is sent
+//! to others, and has one more thing to care for: to a session, the line that is kept must be the same as the one that
+//! came, but for the secret. So it is of a length that tells nothing, known or unknown as a command as it was, a user
+//! name or none, and an HTTP request if it was one.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use ftp_types::UserName;
+
+use crate::command::Argument;
+use crate::event::is_slip;
+use crate::parse::{self, Command};
+use crate::text::split_word;
+
+/// Takes the secrets out of the lines of one client, which it has to see in their order.
+#[derive(Clone, Debug, Default)]
+pub struct SecretFilter {
+    /// Whether a line that is no command may be a password: behind USER and PASS.
+    password_ahead: bool,
+}
+
+impl SecretFilter {
+    /// What to keep in place of a line, when it has, or may have, a secret in it. `urgent`: a Telnet Synch came before it.
+    pub fn stand_in(&mut self, line: &[u8], urgent: bool) -> Option<Vec<u8>> {
+        let Some(command) = Command::parse(line) else { return self.unknown(line) };
+        match command.info().name {
+            "USER" | "PASS" => self.password_ahead = true,
+            // It may have gone before lines that came before it.
+            _ if urgent => {}
+            _ => self.password_ahead = false,
+        }
+        known(&command)
+    }
+
+    fn unknown(&self, line: &[u8]) -> Option<Vec<u8>> {
+        let shown = match suspect(line) {
+            Some(shown) => shown,
+            None if self.password_ahead => Cow::Borrowed(&b""[..]),
+            None => return None,
+        };
+        let version: &[u8] = if parse::is_http(line) { b" HTTP/1.1" } else { b"" };
+        // Without a blank, so that it does not become a command.
+        Some([&shown, STARS, version].concat())
+    }
+}
+
+const STARS: &[u8] = b"******";
+/// The commands whose argument is a secret.
+const SECRETS: [&[u8]; 3] = [b"PASS", b"ACCT", b"ADAT"];
+/// Words of a line that make it suspect, wherever they stand in it.
+const SUSPECT: [&[u8]; 2] = [b"PASS", b"PSWD"];
+
+/// The stand-in of a known command. It is refused, or carried out, whatever the secret is.
+fn known(command: &Command<'_>) -> Option<Vec<u8>> {
+    let (info, argument) = (command.info(), command.argument());
+    let hidden = match info.name {
+        // An empty password would be told by what follows it, or by nothing at all.
+        "PASS" | "ADAT" => true,
+        // The other commands of RFC 2228 hold whole commands, encoded.
+        "ACCT" | "MIC" | "CONF" | "ENC" => !argument.is_empty(),
+        "USER" => return user(argument),
+        "SITE" => return site(argument),
+        _ => info.argument == Argument::None && suspect(argument).is_some(),
+    };
+    hidden.then(|| [info.name.as_bytes(), b" ", STARS].concat())
+}
+
+/// USER with a password behind the name. It stays a user name, or none.
+fn user(argument: &[u8]) -> Option<Vec<u8>> {
+    let (place, word) = (0..argument.len()).find_map(|place| Some((place, password_word(argument, place)?)))?;
+    let mut name = [&argument[..place], word, b" ", STARS].concat();
+    name.truncate(UserName::MAX_LEN);
+    if UserName::parse(argument).is_err() && UserName::parse(&name).is_ok() {
+        name.resize(UserName::MAX_LEN + 1, b'*');
+    }
+    Some([b"USER ", &name[..]].concat())
+}
+
+/// The word at that place of USER's argument, when a password follows it.
+fn password_word(argument: &[u8], place: usize) -> Option<&'static [u8]> {
+    let (before, rest) = argument.split_at(place);
+    let word = SECRETS.into_iter().find(|word| starts_with(rest, word))?;
+    let next = rest.get(word.len())?;
+    let behind_blank = before.last().is_some_and(u8::is_ascii_whitespace);
+    let stands_alone = !before.last().is_some_and(u8::is_ascii_alphanumeric) && !next.is_ascii_alphanumeric();
+    (behind_blank || stands_alone).then_some(word)
+}
+
+/// SITE with a service that changes passwords; Ferry has none.
+fn site(argument: &[u8]) -> Option<Vec<u8>> {
+    let blanks = argument.len() - argument.trim_ascii_start().len();
+    let (blanks, rest) = argument.split_at(blanks);
+    let (service, _) = split_word(rest);
+    suspect(service).map(|shown| [b"SITE ", blanks, &shown, STARS].concat())
+}
+
+/// What may be shown of a text that is no command and may hold a secret: the word that makes it suspect. Whatever is not
+/// a letter is passed over: blanks, tabs and control characters between the letters are slips, too.
+fn suspect(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let letters: Vec<u8> = text.iter().copied().filter(u8::is_ascii_alphabetic).collect();
+    let anywhere = SUSPECT.into_iter().find(|word| letters.windows(word.len()).any(|part| starts_with(part, word)));
+    let first = || SECRETS.into_iter().find(|word| starts_with(&letters, word));
+    if let Some(word) = anywhere.or_else(first) {
+        return Some(Cow::Borrowed(word));
+    }
+    let start = text.iter().position(u8::is_ascii_alphanumeric)?;
+    let word = text[start..].split(|byte| !byte.is_ascii_alphanumeric()).next()?;
+    SECRETS.into_iter().any(|secret| is_slip(word, secret)).then_some(Cow::Borrowed(word))
+}
+
+fn starts_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+
+    use super::*;
+
+    fn kept(lines: &[&str]) -> String {
+        let mut filter = SecretFilter::default();
+        let last = lines.iter().map(|line| filter.stand_in(line.as_bytes(), false)).last().flatten();
+        last.map_or_else(|| "as it is".to_string(), |line| String::from_utf8(line).unwrap())
+    }
+
+    #[test]
+    fn secrets_are_taken_out_whatever_the_spelling() {
+        for (line, shown) in [
+            ("PASS secret", "PASS ******"),
+            ("PASS", "PASS ******"),
+            ("  PaSs  secret", "PASS ******"),
+            ("acct secret", "ACCT ******"),
+            ("ADAT c2VjcmV0", "ADAT ******"),
+            ("ENC c2VjcmV0", "ENC ******"),
+            ("\0PASS secret", "PASS******"),
+            ("PASS\tsecret", "PASS******"),
+            ("PASSsecret", "PASS******"),
+            ("P A\tS\x07S secret", "PASS******"),
+            ("secretPASS", "PASS******"),
+            ("x PASS secret", "PASS******"),
+            ("ACCT\tsecret", "ACCT******"),
+            ("ADATsecret", "ADAT******"),
+            ("PAS hunter2", "PAS******"),
+            ("PAS\thunter2", "PAS******"),
+            ("P4SS secret", "P4SS******"),
+            ("\x01PASV secret", "PASV******"),
+            ("ACT secret", "ACT******"),
+            ("NOOP pass secret", "NOOP ******"),
+            ("USER alice PASS secret", "USER alice PASS ******"),
+            ("USER alice  PASSsecret", "USER alice  PASS ******"),
+            ("USER pass:secret", "USER PASS ******"),
+            ("USER alice\tacct\tsecret", "USER alice\tACCT ******"),
+            ("SITE PSWD secret", "SITE PSWD******"),
+            ("SITE  PASSsecret", "SITE  PASS******"),
+            ("SITE\tPSWD secret", "PSWD******"),
+            ("GET /?pass=secret HTTP/1.1", "PASS****** HTTP/1.1"),
+        ] {
+            assert_eq!(kept(&[line]), shown, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for line in [
+            "RETR password.txt",
+            "SITE CHMOD 600 passwords",
+            "SITE HELP PASS",
+            "USER bypass",
+            "USER pass",
+            "USER passenger",
+            "ACCT",
+            "PASV x",
+            "AUTH TLS",
+            "XCRC file",
+            "XMETADATA x",
+            "",
+        ] {
+            assert_eq!(kept(&[line]), "as it is", "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_behind_user_and_pass_may_be_a_password() {
+        assert_eq!(kept(&["USER alice", "hunter2"]), "******");
+        assert_eq!(kept(&["USER alice", "PASS one", "two", "three"]), "******");
+        assert_eq!(kept(&["USER alice", "GET / HTTP/1.1"]), "****** HTTP/1.1");
+        assert_eq!(kept(&["USER alice", "NOOP", "hunter2"]), "as it is");
+        let mut filter = SecretFilter::default();
+        filter.stand_in(b"USER alice", false);
+        filter.stand_in(b"ABOR", true);
+        assert_eq!(filter.stand_in(b"hunter2", false), Some(STARS.to_vec()));
+    }
+
+    #[test]
+    fn a_user_name_stays_one_or_none() {
+        let parsed = |text: &str| {
+            let kept = kept(&[&alloc::format!("USER {text}")]);
+            UserName::parse(&kept.as_bytes()["USER ".len()..]).is_ok()
+        };
+        assert!(parsed("alice PASS secret"));
+        assert!(!parsed("alice PASS sec\x01ret"));
+        assert!(!parsed(&alloc::format!("alice PASS {}", "x".repeat(256))));
+        assert!(parsed(&alloc::format!("{} PASS x", "a".repeat(249))));
+    }
+}
