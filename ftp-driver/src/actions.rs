@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftp_fs::{Account, AuthError, BoxFuture, CertificateLogin, ClientCertificate, LoginAttempt, Remains, UserView};
 use ftp_proto::{
     Accept, Action, ActionId, Authenticate, Change, Channel, Connect, DataError, Instant, ListFormatter, Listen,
-    ListenError, Listening, Login, LoginError, Open, Opened, Proof, Secured, Session, StartTls, Stat, Ticket, TlsError,
+    ListenError, Listening, Login, LoginError, Open, Opened, Proof, Secured, StartTls, Stat, Ticket, TlsError,
     Transfer, TransferError, TransferKind, Transferred,
 };
 use ftp_types::{FsError, UserName};
@@ -18,6 +18,7 @@ use crate::masquerade::Told;
 use crate::outlet::Outlet;
 use crate::ports::{Bound, DataListener};
 use crate::pump;
+use crate::record::Core;
 use crate::rendezvous::{Arrivals, connect_error};
 use crate::runtime::{Addresses, Route, Runtime};
 use crate::service::{Buffers, Service, Shared};
@@ -52,7 +53,7 @@ impl<R: Runtime> Actions<R> {
     }
 
     /// Starts the action; `None` when it was answered at once.
-    pub(crate) fn start(&mut self, action: Action, session: &mut Session, now: Instant) -> Option<Box<dyn Running<R>>> {
+    pub(crate) fn start(&mut self, action: Action, session: &mut Core, now: Instant) -> Option<Box<dyn Running<R>>> {
         Some(match action {
             Action::Authenticate(ticket) => self.authenticate(ticket),
             Action::Stat(ticket) => self.stat(ticket),
@@ -149,7 +150,7 @@ impl<R: Runtime> Actions<R> {
     }
 
     /// Binds a listener; if that is not possible at once, the session hears of it.
-    fn listen(&mut self, ticket: Ticket<Listen>, session: &mut Session, now: Instant) -> Option<Box<dyn Running<R>>> {
+    fn listen(&mut self, ticket: Ticket<Listen>, session: &mut Core, now: Instant) -> Option<Box<dyn Running<R>>> {
         // What the connection is for is not known before the next command.
         self.tls.iter().for_each(|tls| tls.expect(Purpose::Unknown));
         let told = if ticket.request().extended { Told::Known(None) } else { self.told(now) };
@@ -276,7 +277,7 @@ impl<R: Runtime> Actions<R> {
         )
     }
 
-    fn transfer(&mut self, ticket: Ticket<Transfer>, session: &Session) -> Box<dyn Running<R>> {
+    fn transfer(&mut self, ticket: Ticket<Transfer>, session: &Core) -> Box<dyn Running<R>> {
         let Transfer { file, kind, channel } = *ticket.request();
         let (file, channel) = (self.holdings.files.take(file), self.channel(channel));
         let formatter = match kind {

@@ -25,6 +25,7 @@ use crate::hooks::{FileTransfer, IncompleteTransfer, LoggedIn, LoggedOut, LoginF
 use crate::limits::Place;
 use crate::log;
 use crate::observer::{SessionInfo, Summary};
+use crate::record::{Beginning, Core, Scribe};
 use crate::runtime::{Route, Runtime};
 use crate::service::Service;
 use crate::sessions::LiveSession;
@@ -91,7 +92,7 @@ pub(crate) fn serve_in_place<R: Runtime>(
 
 struct Connection<R: Runtime> {
     runtime: R,
-    session: Session,
+    session: Core,
     control: Control<R::Stream>,
     actions: Actions<R>,
     running: Vec<Box<dyn Running<R>>>,
@@ -136,7 +137,7 @@ impl<R: Runtime> Connection<R> {
         crate::sockets::prepare_control(&stream, service.settings.tcp_no_delay);
         let (now, lingering) = (runtime.now(), Lingering::new());
         let begin = if service.implicit_tls { Session::with_implicit_tls } else { Session::new };
-        let session = begin(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now);
+        let session = Core::new(begin(Arc::clone(&service.settings.config), addresses.local, addresses.peer, now));
         let info = SessionInfo { id: next_session_id(), addresses, user: None };
         let hooks = HookQueue::new(service.settings.hooks.clone());
         let holdings = Holdings::new(lingering.closing().clone());
@@ -175,8 +176,14 @@ impl<R: Runtime> Connection<R> {
         self.outer_span = Span::current();
         self.span = log::session_span(&self.outer_span, &self.info);
         let settings = &self.actions.service.settings;
-        self.stopping.show(LiveSession::new(self.info.clone(), (settings.clock)()));
+        let time = (settings.clock)();
+        self.stopping.show(LiveSession::new(self.info.clone(), time));
         self.is_told = true;
+        if let Some(recorder) = &settings.recorder {
+            let (config, implicit_tls) = (&*settings.config, self.actions.service.implicit_tls);
+            let beginning = Beginning { session: &self.info, implicit_tls, config, now: self.began, time };
+            self.session.record_by(Scribe::begin(&**recorder, &beginning));
+        }
         settings.observer.connected(&self.info);
         self.hooks.push(&self.info, Call::Connected);
         self.span.in_scope(log::connected);
@@ -186,6 +193,7 @@ impl<R: Runtime> Connection<R> {
         let span = self.span.clone();
         let _entered = span.enter();
         let served = self.serve(cx);
+        self.session.end_turn();
         if served.is_pending() {
             // Whatever hooks do, the session has had its turn before.
             let _ = self.hooks.poll(cx);
@@ -532,6 +540,7 @@ impl<R: Runtime> Connection<R> {
 
     fn report(&mut self) -> Summary {
         self.is_told = false;
+        self.session.end(self.runtime.now());
         self.summary.duration = self.runtime.now().saturating_since(self.began);
         self.span.in_scope(|| log::disconnected(&self.summary));
         self.actions.service.settings.observer.disconnected(&self.summary);
@@ -560,7 +569,7 @@ fn is_cancelled(outputs: &VecDeque<Output>, action: ActionId) -> bool {
     outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == action))
 }
 
-fn tell_progress<R: Runtime>(session: &mut Session, task: &mut dyn Running<R>, now: Instant) -> bool {
+fn tell_progress<R: Runtime>(session: &mut Core, task: &mut dyn Running<R>, now: Instant) -> bool {
     let (id, Some(progress)) = (task.id(), task.progress()) else { return false };
     let (bytes, pause) = (progress.news(), progress.pause());
     let any = bytes.is_some() || pause.is_some();

@@ -39,6 +39,7 @@ mod outlet;
 mod ports;
 mod proxy_header;
 mod pump;
+pub mod record;
 mod rendezvous;
 mod runtime;
 mod server;

@@ -19,6 +19,7 @@ use crate::masquerade::{Masquerade, Masquerades, Names};
 use crate::observer::Observer;
 use crate::ports::Ports;
 use crate::proxy_header::Proxies;
+use crate::record::Recorder;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
 use crate::throttle::{BothWays, Limit, Rates, SpeedLimits, Users};
@@ -56,6 +57,7 @@ pub(crate) struct Settings {
     pub(crate) zone: Arc<dyn TimeZone>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
 }
 
@@ -173,6 +175,7 @@ impl ServiceBuilder {
             zone: Arc::new(Utc),
             observer: Arc::new(()),
             hooks: None,
+            recorder: None,
             clock: Arc::new(system_time),
         })
     }
@@ -334,6 +337,12 @@ impl ServiceBuilder {
     /// Who acts on what happens in the sessions.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.0.hooks = Some(Arc::new(hooks));
+        self
+    }
+
+    /// Who records the sessions, for a [replay](crate::record); nobody by default.
+    pub fn recorder(mut self, recorder: impl Recorder) -> Self {
+        self.0.recorder = Some(Arc::new(recorder));
         self
     }
 

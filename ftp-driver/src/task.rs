@@ -4,9 +4,10 @@ use std::future::Future;
 use std::task::{Context, Poll};
 
 use ftp_fs::BoxFuture;
-use ftp_proto::{ActionId, Instant, Request, Session, Ticket};
+use ftp_proto::{ActionId, Instant, Ticket};
 
 use crate::holdings::Holdings;
+use crate::record::{Core, Recorded};
 use crate::runtime::Runtime;
 use crate::wire::Meter;
 
@@ -16,9 +17,9 @@ pub(crate) trait Running<R: Runtime>: Send {
     /// Ready when the work is done; then comes [`finish`](Self::finish).
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
     /// Stores what was made, and answers.
-    fn finish(self: Box<Self>, holdings: &mut Holdings<R>, session: &mut Session, now: Instant);
+    fn finish(self: Box<Self>, holdings: &mut Holdings<R>, session: &mut Core, now: Instant);
     /// Drops the work, and answers that it was.
-    fn cancel(self: Box<Self>, session: &mut Session, now: Instant);
+    fn cancel(self: Box<Self>, session: &mut Core, now: Instant);
     /// Of a transfer: how far it is, and whether the bytes come from the client.
     fn progress(&mut self) -> Option<&mut Progress>;
 }
@@ -34,7 +35,7 @@ pub(crate) struct Progress {
 
 /// The work of one action. What it yields becomes the answer by `keep`, which puts sockets, files and accounts where
 /// the session finds them.
-pub(crate) struct Task<Q: Request, T, K> {
+pub(crate) struct Task<Q: Recorded, T, K> {
     ticket: Ticket<Q>,
     future: BoxFuture<'static, T>,
     result: Option<T>,
@@ -60,7 +61,7 @@ impl Progress {
     }
 }
 
-impl<Q: Request, T, K> Task<Q, T, K> {
+impl<Q: Recorded, T, K> Task<Q, T, K> {
     pub(crate) fn new(ticket: Ticket<Q>, work: impl Future<Output = T> + Send + 'static, keep: K) -> Box<Self> {
         Box::new(Self { ticket, future: Box::pin(work), result: None, keep, progress: None })
     }
@@ -74,7 +75,7 @@ impl<Q: Request, T, K> Task<Q, T, K> {
 impl<R, Q, T, K> Running<R> for Task<Q, T, K>
 where
     R: Runtime,
-    Q: Request + Send,
+    Q: Recorded + Send,
     T: Send,
     K: FnOnce(T, ActionId, &mut Holdings<R>) -> Q::Outcome + Send,
 {
@@ -92,7 +93,7 @@ where
         Poll::Ready(())
     }
 
-    fn finish(self: Box<Self>, holdings: &mut Holdings<R>, session: &mut Session, now: Instant) {
+    fn finish(self: Box<Self>, holdings: &mut Holdings<R>, session: &mut Core, now: Instant) {
         let Self { ticket, future, result, keep, .. } = *self;
         drop(future);
         let outcome = match result {
@@ -102,7 +103,7 @@ where
         session.complete(ticket, outcome, now);
     }
 
-    fn cancel(self: Box<Self>, session: &mut Session, now: Instant) {
+    fn cancel(self: Box<Self>, session: &mut Core, now: Instant) {
         let Self { ticket, future, .. } = *self;
         drop(future);
         session.complete(ticket, Q::cancelled(), now);

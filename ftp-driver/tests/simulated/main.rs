@@ -7,6 +7,7 @@ mod link;
 mod logs;
 mod passive;
 mod proxied;
+mod recording;
 mod speed;
 mod timers;
 mod world;
@@ -443,7 +444,7 @@ fn service_with(storage: impl BlockingBackend) -> ServiceBuilder {
     let password = Credential::Plain(Secret::new(b"secret"));
     let alice = NewUser::new("alice".parse().unwrap(), password, Storage::blocking(storage));
     users.add(alice.permissions(Permissions::ALL)).map(drop).unwrap();
-    Service::builder(users)
+    Service::builder(users).recorder(recording::Replayed::default())
 }
 
 fn path(text: &str) -> VirtualPath {

@@ -400,7 +400,7 @@ fn service_with(storage: MemoryFs) -> ServiceBuilder {
 }
 
 /// TLS of the server, and of clients that trust it.
-fn site_tls() -> (TlsServer, Arc<ClientConfig>) {
+pub(crate) fn site_tls() -> (TlsServer, Arc<ClientConfig>) {
     static MADE: std::sync::OnceLock<(TlsServer, Arc<ClientConfig>)> = std::sync::OnceLock::new();
     let make = || {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
