@@ -11,38 +11,51 @@ use alloc::vec::Vec;
 
 use ftp_types::UserName;
 
-use crate::command::Argument;
+use crate::command::{Access, Argument};
 use crate::event::is_slip;
 use crate::parse::{self, Command};
 use crate::text::split_word;
 
 /// Takes the secrets out of the lines of one client, which it has to see in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SecretFilter {
-    /// Whether a line that is no command may be a password: behind USER and PASS.
+    /// Whether a line that is no command may be a password: until a command that only users give shows that there is no
+    /// login to come.
     password_ahead: bool,
+    /// Whether an HTTP request has come, behind which there is anything but commands.
+    is_http: bool,
+}
+
+impl Default for SecretFilter {
+    fn default() -> Self {
+        Self { password_ahead: true, is_http: false }
+    }
 }
 
 impl SecretFilter {
     /// What to keep in place of a line, when it has, or may have, a secret in it. `urgent`: a Telnet Synch came before it.
     pub fn stand_in(&mut self, line: &[u8], urgent: bool) -> Option<Vec<u8>> {
         let Some(command) = Command::parse(line) else { return self.unknown(line) };
-        match command.info().name {
-            "USER" | "PASS" => self.password_ahead = true,
-            // It may have gone before lines that came before it.
+        let info = command.info();
+        match (info.name, info.access) {
+            ("USER" | "PASS" | "REIN" | "AUTH", _) => self.password_ahead = true,
+            // It may go before lines that came before it.
             _ if urgent => {}
-            _ => self.password_ahead = false,
+            (_, Access::Users) => self.password_ahead = false,
+            _ => {}
         }
         known(&command)
     }
 
-    fn unknown(&self, line: &[u8]) -> Option<Vec<u8>> {
+    fn unknown(&mut self, line: &[u8]) -> Option<Vec<u8>> {
+        let version: &[u8] = if parse::is_http(line) { b" HTTP/1.1" } else { b"" };
+        let is_hidden = self.password_ahead || self.is_http;
+        self.is_http |= !version.is_empty();
         let shown = match suspect(line) {
             Some(shown) => shown,
-            None if self.password_ahead => Cow::Borrowed(&b""[..]),
+            None if is_hidden => Cow::Borrowed(&b""[..]),
             None => return None,
         };
-        let version: &[u8] = if parse::is_http(line) { b" HTTP/1.1" } else { b"" };
         // Without a blank, so that it does not become a command.
         Some([&shown, STARS, version].concat())
     }
@@ -52,7 +65,7 @@ const STARS: &[u8] = b"******";
 /// The commands whose argument is a secret.
 const SECRETS: [&[u8]; 3] = [b"PASS", b"ACCT", b"ADAT"];
 /// Words of a line that make it suspect, wherever they stand in it.
-const SUSPECT: [&[u8]; 2] = [b"PASS", b"PSWD"];
+const SUSPECT: [&[u8]; 3] = [b"PASS", b"PSWD", b"ACCT"];
 
 /// The stand-in of a known command. It is refused, or carried out, whatever the secret is.
 fn known(command: &Command<'_>) -> Option<Vec<u8>> {
@@ -180,18 +193,23 @@ mod tests {
             "XMETADATA x",
             "",
         ] {
-            assert_eq!(kept(&[line]), "as it is", "{line}");
+            assert_eq!(kept(&["PWD", line]), "as it is", "{line}");
         }
     }
 
     #[test]
-    fn what_is_no_command_behind_user_and_pass_may_be_a_password() {
+    fn what_is_no_command_before_a_login_may_be_a_password() {
+        assert_eq!(kept(&["hunter2"]), "******");
         assert_eq!(kept(&["USER alice", "hunter2"]), "******");
         assert_eq!(kept(&["USER alice", "PASS one", "two", "three"]), "******");
         assert_eq!(kept(&["USER alice", "GET / HTTP/1.1"]), "****** HTTP/1.1");
-        assert_eq!(kept(&["USER alice", "NOOP", "hunter2"]), "as it is");
+        assert_eq!(kept(&["USER alice", "NOOP", "hunter2"]), "******");
+        assert_eq!(kept(&["USER alice", "PASS x", "PWD", "what"]), "as it is");
+        assert_eq!(kept(&["PWD", "REIN", "hunter2"]), "******");
+        assert_eq!(kept(&["PWD", "GET / HTTP/1.1"]), "as it is");
+        assert_eq!(kept(&["PWD", "GET / HTTP/1.1", "Authorization: Basic c2VjcmV0"]), "******");
+        assert_eq!(kept(&["PWD", "GET / HTTP/1.1", "CWD x", "c2VjcmV0"]), "******");
         let mut filter = SecretFilter::default();
-        filter.stand_in(b"USER alice", false);
         filter.stand_in(b"ABOR", true);
         assert_eq!(filter.stand_in(b"hunter2", false), Some(STARS.to_vec()));
     }

@@ -3,9 +3,9 @@
 use std::hint::black_box;
 use std::mem;
 
-use ftp_proto::{Command, Framed, LineReader, SecretFilter};
+use ftp_proto::{Framed, LineReader, SecretFilter};
 
-use super::outline::{Bytes, Line};
+use super::outline::{Behind, Bytes, Line};
 use super::wire::{self, IAC};
 
 /// Of a line that is longer, spelled with Telnet commands without end, only the text is kept.
@@ -24,8 +24,6 @@ pub(super) struct Lines {
     opened: usize,
     /// Whether the rest of a line that is too long comes.
     skipping: bool,
-    /// An HTTP request has come. What comes behind it is not for us, and may be anything.
-    deaf: bool,
     told: Told,
 }
 
@@ -39,20 +37,25 @@ struct Told {
 impl Lines {
     /// Takes bytes that the session has taken. There is nothing to record when they are but a further piece of a line.
     pub(super) fn take(&mut self, bytes: &[u8], more: bool) -> Option<Bytes> {
-        let mut lines = Vec::new();
+        let (mut lines, mut nothing) = (Vec::new(), true);
         for byte in bytes {
-            if !self.deaf {
-                lines.extend(self.push(*byte));
-            }
+            let framed = self.push(*byte);
+            nothing = framed.is_some();
+            lines.extend(framed);
         }
-        let open = !self.deaf && self.reader.is_mid_line();
+        let open = self.reader.is_mid_line();
+        let behind = match (open, nothing) {
+            (true, _) => Behind::Text,
+            (false, true) => Behind::Nothing,
+            (false, false) => Behind::Silence,
+        };
         if open && self.opened == 0 {
             self.opened = self.spelling.len();
         }
         let told = Told { open, more };
         let is_news = !lines.is_empty() || told != self.told;
         self.told = told;
-        is_news.then_some(Bytes { lines, open, more })
+        is_news.then_some(Bytes { lines, behind, more })
     }
 
     /// The reading begins anew, under TLS.
@@ -63,7 +66,7 @@ impl Lines {
 
     /// The line that has begun and will have no end.
     pub(super) fn unfinished(&mut self) -> Option<Vec<u8>> {
-        if self.deaf || self.skipping || !self.reader.is_mid_line() {
+        if self.skipping || !self.reader.is_mid_line() {
             return None;
         }
         let (_, framed) = self.reader.clone().push(b"\n");
@@ -99,7 +102,6 @@ impl Lines {
     }
 
     fn keep(&mut self, line: &[u8], urgent: bool) -> Line {
-        self.deaf = is_http(line);
         if let Some(line) = self.filter.stand_in(line, urgent) {
             return Line::Masked { line, urgent };
         }
@@ -124,12 +126,6 @@ impl Lines {
 fn wipe(mut bytes: Vec<u8>) {
     bytes.fill(0);
     black_box(&mut bytes);
-}
-
-/// Whether the session ends at that line, which is no command.
-fn is_http(line: &[u8]) -> bool {
-    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    version.starts_with(b"HTTP/") && version.len() < line.len() && Command::parse(line).is_none()
 }
 
 #[cfg(test)]
@@ -167,7 +163,7 @@ mod tests {
             for size in [1, 2, 3, wire.len()] {
                 let mut lines = Lines::default();
                 let entries: Vec<Bytes> = wire.chunks(size).filter_map(|piece| lines.take(piece, false)).collect();
-                let whole = Bytes { lines: vec![masked(b"PASS ******")], open: false, more: false };
+                let whole = Bytes { lines: vec![masked(b"PASS ******")], behind: Behind::Nothing, more: false };
                 assert_eq!(entries.last(), Some(&whole));
                 // That it has begun, and nothing of how it goes on.
                 assert!(entries.len() <= 2, "{entries:?}");
@@ -204,11 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_behind_an_http_request_is_kept() {
+    fn what_stands_behind_an_http_request_is_not_kept() {
         let wire = b"GET / HTTP/1.1\r\nAuthorization: Basic c2VjcmV0\r\nx";
         let mut lines = Lines::default();
-        assert_eq!(lines.take(wire, false).unwrap().lines, [plain(b"GET / HTTP/1.1\r\n")]);
-        assert_eq!(lines.unfinished(), None);
+        assert_eq!(lines.take(wire, false).unwrap().lines, [masked(b"****** HTTP/1.1"), masked(b"******")]);
+        assert_eq!(lines.unfinished(), Some(b"******".to_vec()));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use ftp_proto::{Action, ActionId, Instant, Output, PathCodec, Session, Shutdown,
 
 use super::marks::Mark;
 use super::outcome::{Outcome, Recorded};
-use super::outline::{Bytes, Entry, Input, Line};
+use super::outline::{Behind, Bytes, Entry, Input, Line};
 use super::read::Record;
-use super::wire::{self, TOO_LONG};
+use super::wire::{self, SILENCE, TOO_LONG};
 
 /// Something in a replay.
 #[derive(Debug)]
@@ -230,7 +230,7 @@ struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    fn of(&mut self, entry: usize, Bytes { lines, open, .. }: &Bytes) -> Vec<u8> {
+    fn of(&mut self, entry: usize, Bytes { lines, behind, .. }: &Bytes) -> Vec<u8> {
         let mut wire = Vec::new();
         for line in lines {
             self.end_skipping(&mut wire);
@@ -239,12 +239,18 @@ impl Wire<'_> {
             self.skipping = matches!(line, Line::TooLong);
             self.fed = 0;
         }
-        if !open {
-            self.end_skipping(&mut wire);
-        } else if !self.skipping && self.fed == 0 {
-            let begun = self.begun(entry);
-            self.fed = begun.len();
-            wire.extend_from_slice(&begun);
+        match behind {
+            Behind::Nothing => self.end_skipping(&mut wire),
+            Behind::Silence => {
+                self.end_skipping(&mut wire);
+                wire.extend_from_slice(&SILENCE);
+            }
+            Behind::Text if !self.skipping && self.fed == 0 => {
+                let begun = self.begun(entry);
+                self.fed = begun.len();
+                wire.extend_from_slice(&begun);
+            }
+            Behind::Text => {}
         }
         wire
     }

@@ -38,6 +38,8 @@ pub(super) fn spell_open(line: &[u8], urgent: bool) -> Spelled {
     Spelled { bytes, opened }
 }
 
+/// What is read, and is no text: Telnet's command to do nothing.
+pub(super) const SILENCE: [u8; 2] = [IAC, 0xF1];
 /// What is read as a line that is too long, as long as its end does not come.
 pub(super) const TOO_LONG: [u8; LineReader::MAX_LEN + 1] = [b'*'; LineReader::MAX_LEN + 1];
 

@@ -117,7 +117,7 @@ fn what_picks_may_look_at_the_sessions_itself() {
 
 /// Judges when it is told to; everybody is let in.
 #[derive(Clone, Default)]
-struct Slow(Arc<Mutex<bool>>);
+pub(crate) struct Slow(pub(crate) Arc<Mutex<bool>>);
 
 impl Authenticator for Slow {
     fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>> {

@@ -7,6 +7,7 @@ mod link;
 mod logs;
 mod passive;
 mod proxied;
+mod random;
 mod recording;
 mod speed;
 mod timers;

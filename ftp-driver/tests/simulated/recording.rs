@@ -6,11 +6,12 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ftp_driver::record::{self, Ending, Input, Line, Recorder, Recording, What};
-use ftp_driver::{SessionInfo, Stop};
+use ftp_driver::{Service, SessionInfo, Stop};
 use ftp_proto::{CloseReason, Config, Output, PathCodec, Shutdown, TlsPolicy};
 use ftp_types::UnixTime;
 use futures_io::AsyncWrite;
 
+use crate::dismissal::Slow;
 use crate::link::Link;
 use crate::speed::site_tls;
 use crate::{Simulated, service, tls};
@@ -463,5 +464,26 @@ fn bytes_that_were_not_taken_are_known_to_the_replay() {
         let reason = session.run_to_end().reason;
         assert_eq!(reason, CloseReason::TlsFailed);
         assert!(said(&kept.record()).contains("421 "), "{behind:?}");
+    }
+}
+
+/// What waits in the queue may begin only once it is known that something stood behind it.
+#[test]
+fn bytes_for_which_there_was_no_room_are_known_to_the_replay() {
+    let noise = b"NOOP\r\n".repeat(15);
+    // Passwords take room in the queue, and less of it in a replay.
+    let secrets = [&b"ACCT "[..], &[b'x'; 4000], b"\r\n"].concat().repeat(2);
+    for before in [noise, secrets] {
+        let kept = Kept::default();
+        let slow = Slow::default();
+        let service = Service::builder_async(slow.clone()).tls(tls()).recorder(kept.clone());
+        let mut session = Simulated::new(service);
+        session.says("USER alice\r\n", "331 ");
+        session.control.send(&[b"PASS secret\r\n", &before[..], b"AUTH TLS\r\nNOOP\r\n"].concat());
+        session.run_once();
+        session.run_once();
+        *slow.0.lock().unwrap() = true;
+        assert_eq!(session.run_to_end().reason, CloseReason::TlsFailed);
+        assert!(said(&kept.record()).contains("421 Input behind AUTH"));
     }
 }
