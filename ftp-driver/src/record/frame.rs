@@ -45,7 +45,7 @@ pub(super) enum Frame<'a> {
     /// The checksum is not that of the content.
     Corrupt,
     /// The length is none.
-    NoFrame,
+    Nonsense,
 }
 
 /// Looks at the frame that begins at this place.
@@ -54,7 +54,7 @@ pub(super) fn at(bytes: &[u8], place: usize) -> Frame<'_> {
     let (length, taken) = match length(rest) {
         Ok(Some(found)) => found,
         Ok(None) => return Frame::Cut,
-        Err(()) => return Frame::NoFrame,
+        Err(()) => return Frame::Nonsense,
     };
     let Some((checksum, rest)) = rest[taken..].split_first_chunk::<CHECKSUM>() else { return Frame::Cut };
     let Some(content) = rest.get(..length) else { return Frame::Cut };
@@ -93,8 +93,8 @@ mod tests {
             *bytes.last_mut().unwrap() ^= 1;
             assert_eq!(at(&bytes, 0), Frame::Corrupt);
         }
-        assert_eq!(at(&[0, 0, 0, 0, 0, 0], 0), Frame::NoFrame);
-        assert_eq!(at(&[0xFF; 10], 0), Frame::NoFrame);
+        assert_eq!(at(&[0, 0, 0, 0, 0, 0], 0), Frame::Nonsense);
+        assert_eq!(at(&[0xFF; 10], 0), Frame::Nonsense);
         assert_eq!(append(&mut Vec::new(), &vec![0_u8; MAX_CONTENT]), None);
     }
 }

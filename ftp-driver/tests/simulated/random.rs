@@ -22,7 +22,7 @@ const PIECES: &[&[u8]] = &[
     b"USER bob PASS secret\r\n",
     b"\r\nUSER alice\r\nsecret\r\n",
     b"ACCT secret\n",
-    b"\xff\xfa secret",
+    b"\xff\xfaPASS secret",
     b"\xff\xf0\r\n",
     b"\xff\xf4\xff\xf2ABOR\r\n",
     b"ABOR\r\n",
