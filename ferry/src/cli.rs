@@ -53,6 +53,16 @@ pub enum Command {
         #[arg(value_name = "SHELL")]
         shell: Shell,
     },
+    /// Show a recorded session (--record): give its inputs to a new one, and tell what that says and does
+    #[command(after_long_help = REPLAY_HELP)]
+    Replay {
+        /// The record
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the manual page, for `man -l -`
     Man,
 }
@@ -152,6 +162,12 @@ pub struct Flags {
     /// Go to the background once it listens, and end with 0 then; the log needs `log.file` (Unix)
     #[arg(long, help_heading = "Server")]
     pub daemonize: bool,
+    /// Record each session in a file of this directory, passwords masked, for `ferry replay` [default: no records]
+    #[arg(
+        long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Server",
+        value_parser = PathBufValueParser::new().try_map(directory)
+    )]
+    pub record: Option<PathBuf>,
     /// Send files by ordinary reads and writes, without zero copy
     #[arg(long, help_heading = "Server")]
     pub disable_sendfile: bool,
@@ -168,6 +184,13 @@ pub enum RuntimeName {
     Tokio,
     Smol,
 }
+
+const REPLAY_HELP: &str = "\
+Each line begins with the seconds since the session began. C: is a line of the client, S: one of the server; the others \
+are what the server did for it, and what came of it.
+
+Exit status: 0 when the session said and did what was recorded, as far as the record goes; 1 when it did not, or the \
+file is broken or cannot be read; 2 on bad usage.";
 
 const AFTER_HELP: &str = "\
 Standard output gets one line for each listener once it accepts, \"listening on ftp://ADDRESS:PORT\". The log goes to \

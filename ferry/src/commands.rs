@@ -10,13 +10,14 @@ use ftp_types::Secret;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
-use crate::{CANNOT, USAGE, tls};
+use crate::{CANNOT, USAGE, logging, replay, tls};
 
 /// Runs a sub-command.
 pub fn run(command: &Command) -> ExitCode {
     match command {
         Command::CheckConfig { file } => check_config(file),
         Command::HashPassword => report(hash_password()),
+        Command::Replay { file, json } => replay::run(file, *json),
         Command::Completions { shell } => report(print(&completions(*shell))),
         Command::Man => report(manual().and_then(|page| print(&page))),
     }
@@ -25,7 +26,8 @@ pub fn run(command: &Command) -> ExitCode {
 fn check_config(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {
-            tls::warnings(&config).iter().for_each(|warning| eprintln!("warning: {warning}"));
+            let warnings = tls::warnings(&config).into_iter().chain(logging::warnings(&config));
+            warnings.for_each(|warning| eprintln!("warning: {warning}"));
             ExitCode::SUCCESS
         }
         Err(problems) => {

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use crate::cli::Flags;
 use crate::config::Config;
 use crate::hosts;
-use crate::logging::{Journals, Log};
+use crate::logging::{self, Journals, Log};
 use crate::service::{self, Accounts, Guarded};
 use crate::settings;
 use crate::signals::Signal;
@@ -82,7 +82,7 @@ impl Reloader {
             Ok(config) => {
                 *lock(grace) = config.server.shutdown_grace;
                 warn_of_fixed(&self.started, &config);
-                tls::warnings(&config).iter().for_each(|warning| warn!("{warning}"));
+                tls::warnings(&config).iter().chain(&logging::warnings(&config)).for_each(|warning| warn!("{warning}"));
                 info!("configuration reloaded; it holds for new sessions");
             }
             Err(problems) => {

@@ -19,6 +19,7 @@ pub mod logging;
 pub mod pid_file;
 #[cfg(unix)]
 pub mod privileges;
+pub mod replay;
 mod runtimes;
 pub mod serve;
 pub mod service;

@@ -19,7 +19,7 @@ use crate::service::Accounts;
 use crate::settings::{self, SettingsError};
 use crate::signals::Signals;
 use crate::tls::{self, Identity};
-use crate::{CANNOT, USAGE, hosts, service};
+use crate::{CANNOT, USAGE, hosts, logging, service};
 
 /// Why there is no server, or none any more.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn serve_logging(
 ) -> Result<(), Failure> {
     limit.unwrap_or_else(|error| warn!(%error, "the limit of open files stays as it is"));
     bound.left_out.iter().for_each(|address| warn!(%address, "not listening there: this machine has no IPv6"));
-    tls::warnings(&config).iter().for_each(|warning| warn!("{warning}"));
+    tls::warnings(&config).iter().chain(&logging::warnings(&config)).for_each(|warning| warn!("{warning}"));
     let journals = Journals::open(&config.log).map_err(Failure::cannot)?;
     let accounts = Accounts::default();
     accounts.set(service::accounts(&config).map_err(Failure::cannot)?);

@@ -141,6 +141,9 @@ pub fn build(config: &Config, journals: &Journals, accounts: &Guarded, tls: Opti
         .read_buffer(data.read_buffer)
         .write_buffer(data.write_buffer)
         .observer(journals.observer(zone.clone()));
+    if let Some(recorder) = journals.recorder(session.encoding) {
+        builder = builder.recorder(recorder);
+    }
     if let Some(ports) = &data.passive_ports {
         builder = builder.passive_ports(ports.clone());
     }

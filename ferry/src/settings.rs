@@ -85,6 +85,9 @@ fn apply_to_server(flags: &Flags, config: &mut Config) {
     replace(&mut server.banner, flags.banner.clone());
     replace(&mut server.max_connections, flags.max_cons);
     replace(&mut server.max_connections_per_ip, flags.max_cons_per_ip);
+    if flags.record.is_some() {
+        config.log.record.clone_from(&flags.record);
+    }
     if flags.debug {
         config.log.level = config.log.level.max(LogLevel::Debug);
     }

@@ -200,11 +200,20 @@ fn accounts_and_relative_paths() {
 fn log_keys() {
     let site = Site::new();
     let text = "[log]\nformat = 'json'\nlevel = 'trace'\nfile = 'z'\ntransfer_log = 'x'\ncommand_log = '/y'\n";
-    let log = site.good(text).log;
+    let log = site.good(&format!("{text}record = 'home'\n")).log;
+    assert_eq!(log.record, Some(site.path("home")));
     assert_eq!((log.format, log.level), (LogFormat::Json, LogLevel::Trace));
     assert_eq!(log.transfer_log, Some(site.path("x")));
     assert_eq!(log.file, Some(site.path("z")));
     assert_eq!(log.command_log.as_deref(), Some(Path::new("/y")));
+}
+
+#[test]
+fn records_go_to_a_directory_that_exists() {
+    let expected = "2:10: log.record: expected an existing directory: ";
+    let missing = format!("{expected}none: No such file or directory (os error 2)");
+    Site::new().bad("[log]\nrecord = 'none'\n", &[&missing]);
+    Site::new().bad("[log]\nrecord = 'ferry.toml'\n", &[&format!("{expected}ferry.toml is not a directory")]);
 }
 
 #[test]
@@ -616,7 +625,7 @@ fn the_example_is_good_and_has_every_key() {
         if cfg!(all(target_os = "linux", feature = "pam")) { "system_users.user.name" } else { "system_users" };
     assert_eq!(
         names,
-        ["tls.certfile", "tls.client_ca", "tls.certificate.certfile", system_users, "metrics"],
+        ["tls.certfile", "tls.client_ca", "tls.certificate.certfile", "log.record", system_users, "metrics"],
         "{errors:#?}"
     );
 }

@@ -33,6 +33,7 @@ fn wrong_values_are_told() {
     is_misuse(&["-n", "::1"], "--nat-address");
     is_misuse(&["-d", "/no/such/directory"], "/no/such/directory");
     is_misuse(&["-d", env!("CARGO_BIN_EXE_ferry")], "is not a directory");
+    is_misuse(&["--record", "/no/such/directory"], "/no/such/directory");
     for range in ["9-8", "0-1", "a-b", "1-65536"] {
         is_misuse(&["-r", range], "expected FROM-TO or one port");
     }
@@ -165,9 +166,11 @@ fn completions_and_manual() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let (status, script, _) = run(&["completions", shell]);
         assert!(status == Some(0) && script.contains("max-login-attempts"), "{shell}");
+        assert!(script.contains("replay") && script.contains("record"), "{shell}");
     }
     let (status, page, _) = run(&["man"]);
     assert!(status == Some(0) && page.contains(".TH ferry") && page.contains("FERRY_PASSWORD"), "{page}");
+    assert!(page.contains("replay") && page.contains("\\-\\-record"), "{page}");
     is_misuse(&["completions", "dash"], "dash");
 }
 

@@ -159,6 +159,8 @@ pub struct Log {
     pub transfer_log: Option<PathBuf>,
     /// File for one line per command and reply.
     pub command_log: Option<PathBuf>,
+    /// Directory for a record of each session.
+    pub record: Option<PathBuf>,
 }
 
 /// How log lines look.

@@ -99,4 +99,5 @@ fn log(section: &mut Section<'_>, log: &mut Log) {
     section.set_some("file", &mut log.file, parse::path);
     section.set_some("transfer_log", &mut log.transfer_log, parse::path);
     section.set_some("command_log", &mut log.command_log, parse::path);
+    section.set_some("record", &mut log.record, parse::directory);
 }

@@ -1,9 +1,11 @@
-//! What is logged where: events on standard error, transfers and commands in files of their own.
+//! What is logged where: events on standard error, transfers and commands in files of their own, records of sessions in
+//! a directory.
 //!
-//! No session waits for a log: every line goes to a [`Sink`].
+//! No session waits for a log: every line goes to a [`Sink`], and records have a thread as well.
 
 mod commands;
 mod journals;
+mod records;
 mod sink;
 mod transfers;
 
@@ -19,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, reload};
 
 pub use self::journals::{JournalError, Journals};
+pub use self::records::warnings;
 pub use self::sink::Sink;
 use crate::config::{LogFormat, LogLevel};
 

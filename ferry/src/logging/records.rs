@@ -1,0 +1,323 @@
+//! Records of sessions, each in a file of its own: a thread writes them, so that no session ever waits for a disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use encoding_rs::Encoding;
+use ftp_driver::SessionInfo;
+use ftp_driver::record::{Recorder, Recording};
+use ftp_types::UnixTime;
+
+use crate::config::Config;
+
+/// So many bytes of a session may wait for the disk. Past it, its record ends.
+const MAX_WAITING: usize = 64 * 1024;
+/// How long the end of the process may wait for the last bytes.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// Files of one name that are passed over before there is no record.
+const MAX_NAMES: u32 = 100;
+
+/// Writes records into a directory. Clones write to the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Records {
+    directory: Arc<Path>,
+    sender: Sender<Message>,
+}
+
+enum Message {
+    /// Something waits to be written, or the record is over.
+    Look(Arc<Tape>),
+    /// Tell when everything before this is written.
+    Flush(SyncSender<()>),
+}
+
+/// The record of one session on its way to its file.
+struct Tape {
+    name: String,
+    waiting: Mutex<Waiting>,
+    /// The thread's alone.
+    file: Mutex<Option<File>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Whether the thread has been told. It is told once for all that waits, so that its queue is no longer than there
+    /// are sessions.
+    is_told: bool,
+    is_over: bool,
+}
+
+impl Records {
+    /// Writes into this directory from now on.
+    ///
+    /// # Errors
+    /// When no file can be made there, or there can be no thread.
+    pub(super) fn start(directory: &Path) -> io::Result<Self> {
+        check(directory)?;
+        let directory: Arc<Path> = directory.into();
+        let (sender, receiver) = mpsc::channel();
+        let writer = Writer(Arc::clone(&directory));
+        thread::Builder::new().name("records".to_owned()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { directory, sender })
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn recorder(&self, charset: &'static Encoding) -> impl Recorder + use<> {
+        ServiceRecorder { records: self.clone(), charset }
+    }
+
+    /// Waits until everything is written, for a bounded time.
+    pub(super) fn flush(&self) {
+        let (done, wait) = mpsc::sync_channel(1);
+        if self.sender.send(Message::Flush(done)).is_ok() {
+            // Past the limit what is left is lost: the records end in the middle.
+            let _ = wait.recv_timeout(FLUSH_LIMIT);
+        }
+    }
+}
+
+struct ServiceRecorder {
+    records: Records,
+    charset: &'static Encoding,
+}
+
+impl Recorder for ServiceRecorder {
+    fn begin(&self, session: &SessionInfo, began: UnixTime) -> Option<Box<dyn Recording>> {
+        let name = name(session.id, session.addresses.peer, began);
+        let tape = Tape { name, waiting: Mutex::default(), file: Mutex::default() };
+        Some(Box::new(FileRecording { tape: Some(Arc::new(tape)), sender: self.records.sender.clone() }))
+    }
+
+    fn charset(&self) -> &str {
+        self.charset.name()
+    }
+}
+
+struct FileRecording {
+    /// None once it is over.
+    tape: Option<Arc<Tape>>,
+    sender: Sender<Message>,
+}
+
+impl Recording for FileRecording {
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let Some(tape) = &self.tape else { return false };
+        let mut waiting = lock(&tape.waiting);
+        if waiting.is_over {
+            return false;
+        }
+        if waiting.bytes.len() + bytes.len() > MAX_WAITING {
+            waiting.is_over = true;
+            tracing::warn!(record = tape.name, "a session is no longer recorded: the disk takes too long");
+            return false;
+        }
+        waiting.bytes.extend_from_slice(bytes);
+        let is_told = std::mem::replace(&mut waiting.is_told, true);
+        drop(waiting);
+        is_told || self.sender.send(Message::Look(Arc::clone(tape))).is_ok()
+    }
+}
+
+/// The file is closed where files may be waited for.
+impl Drop for FileRecording {
+    fn drop(&mut self) {
+        // Without the thread there is no file.
+        let _ = self.tape.take().map(|tape| self.sender.send(Message::Look(tape)));
+    }
+}
+
+/// The thread that writes into this directory. It ends with the last who could send it something.
+struct Writer(Arc<Path>);
+
+impl Writer {
+    fn run(&self, receiver: &Receiver<Message>) {
+        for message in receiver {
+            match message {
+                Message::Look(tape) => self.write(&tape),
+                // Whoever asked may have given up.
+                Message::Flush(done) => _ = done.send(()),
+            }
+        }
+    }
+
+    fn write(&self, tape: &Tape) {
+        let mut waiting = lock(&tape.waiting);
+        let bytes = std::mem::take(&mut waiting.bytes);
+        waiting.is_told = false;
+        drop(waiting);
+        if let Err(error) = self.append(tape, &bytes) {
+            let mut waiting = lock(&tape.waiting);
+            waiting.bytes = Vec::new();
+            // It fails once, or another reason was told before.
+            if !std::mem::replace(&mut waiting.is_over, true) {
+                let path = self.0.join(&tape.name);
+                tracing::warn!(record = %path.display(), %error, "a session is no longer recorded");
+            }
+        }
+    }
+
+    fn append(&self, tape: &Tape, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut file = lock(&tape.file);
+        let file = match &mut *file {
+            Some(file) => file,
+            none => none.insert(create(&self.0, &tape.name)?),
+        };
+        file.write_all(bytes)
+    }
+}
+
+/// Makes a file that was not there, for our own eyes. A link of that name is something that is there.
+fn create(directory: &Path, name: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let first = options.open(directory.join(format!("{name}.{EXTENSION}")));
+    let others = (2..MAX_NAMES).map(|number| options.open(directory.join(format!("{name}-{number}.{EXTENSION}"))));
+    let is_new = |file: &io::Result<File>| !matches!(file, Err(error) if error.kind() == io::ErrorKind::AlreadyExists);
+    std::iter::once(first).chain(others).find(is_new).unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
+}
+
+const EXTENSION: &str = "ferryrec";
+
+/// When, which and whose session it is: `20260131T120000.250Z-7-192.0.2.7-40000`.
+fn name(session: u64, peer: SocketAddr, began: UnixTime) -> String {
+    let time = began.to_civil(0);
+    // Colons are not for names of files everywhere.
+    let ip = peer.ip().to_canonical().to_string().replace(':', "-");
+    format!(
+        "{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z-{session}-{ip}-{}",
+        time.year,
+        time.month,
+        time.day,
+        time.hour,
+        time.minute,
+        time.second,
+        began.nanoseconds / 1_000_000,
+        peer.port()
+    )
+}
+
+#[cfg(unix)]
+fn check(directory: &Path) -> io::Result<()> {
+    use nix::unistd::{AccessFlags, access};
+    if !directory.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    access(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
+}
+
+#[cfg(not(unix))]
+fn check(directory: &Path) -> io::Result<()> {
+    directory.metadata().map(drop)
+}
+
+/// What an operator may not have meant: records in a home tell its users of each other.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<String> {
+    let Some(records) = &config.log.record else { return Vec::new() };
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let records_path = whole(records);
+    let users = config.users.iter().map(|user| (user.name.as_str(), &user.home));
+    let anonymous = config.anonymous.iter().map(|anonymous| ("anonymous", &anonymous.home));
+    let has_them = |home: &PathBuf| records_path.starts_with(whole(home));
+    let inside = users.chain(anonymous).filter(|(_, home)| has_them(home));
+    inside.map(|(user, home)| warning(records, user, home)).collect()
+}
+
+fn warning(records: &Path, user: &str, home: &Path) -> String {
+    format!("log.record: {} lies in {}, the home of {user}", records.display(), home.display())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+
+    use super::*;
+
+    fn recording(directory: &Path) -> (Records, FileRecording) {
+        let records = Records::start(directory).unwrap();
+        let tape = Tape { name: "x".to_owned(), waiting: Mutex::default(), file: Mutex::default() };
+        let recording = FileRecording { tape: Some(Arc::new(tape)), sender: records.sender.clone() };
+        (records, recording)
+    }
+
+    #[test]
+    fn names_tell_when_which_and_whose() {
+        let began = UnixTime { seconds: 1_769_860_800, nanoseconds: 250_999_999 };
+        assert_eq!(name(7, "192.0.2.7:40000".parse().unwrap(), began), "20260131T120000.250Z-7-192.0.2.7-40000");
+        assert_eq!(name(8, "[2001:db8::1]:40000".parse().unwrap(), began), "20260131T120000.250Z-8-2001-db8--1-40000");
+    }
+
+    #[test]
+    fn nothing_that_is_there_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("x.ferryrec"), "mine").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(path("elsewhere"), path("x-2.ferryrec")).unwrap();
+        let (records, mut recording) = recording(folder.path());
+        assert!(recording.write(b"one ") && recording.write(b"two"));
+        drop(recording);
+        records.flush();
+        assert_eq!(fs::read(path("x.ferryrec")).unwrap(), b"mine");
+        assert!(!path("elsewhere").exists());
+        let made = if cfg!(unix) { path("x-3.ferryrec") } else { path("x-2.ferryrec") };
+        let mut content = String::new();
+        File::open(&made).unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!(content, "one two");
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(made).unwrap().permissions()) & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_directory_that_goes_away_ends_the_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("records");
+        fs::create_dir(&directory).unwrap();
+        let (records, mut recording) = recording(&directory);
+        fs::remove_dir(&directory).unwrap();
+        assert!(recording.write(b"one"));
+        records.flush();
+        assert!(!recording.write(b"two"));
+    }
+
+    #[test]
+    fn a_disk_that_is_too_slow_ends_the_record_and_keeps_no_memory() {
+        let tape = Tape { name: "x".to_owned(), waiting: Mutex::default(), file: Mutex::default() };
+        // Nobody writes.
+        let (sender, receiver) = mpsc::channel();
+        let mut recording = FileRecording { tape: Some(Arc::new(tape)), sender };
+        let taken = (0..1000).take_while(|_| recording.write(&[0; 1000])).count();
+        assert_eq!(taken, MAX_WAITING / 1000);
+        drop(recording);
+        // It was told once, and of the end.
+        assert_eq!(receiver.iter().count(), 2);
+    }
+
+    #[test]
+    fn where_there_is_no_directory_nothing_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Records::start(&folder.path().join("none")).is_err());
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(cfg!(not(unix)) || Records::start(&folder.path().join("file")).is_err());
+    }
+}
