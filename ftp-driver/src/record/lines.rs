@@ -5,7 +5,7 @@ use std::mem;
 
 use ftp_proto::{Framed, LineReader, SecretFilter};
 
-use super::outline::{Behind, Bytes, Line};
+use super::outline::{Bytes, Line};
 use super::wire::{self, IAC};
 
 /// Of a line that is longer, spelled with Telnet commands without end, only the text is kept.
@@ -37,25 +37,15 @@ struct Told {
 impl Lines {
     /// Takes bytes that the session has taken. There is nothing to record when they are but a further piece of a line.
     pub(super) fn take(&mut self, bytes: &[u8], more: bool) -> Option<Bytes> {
-        let (mut lines, mut nothing) = (Vec::new(), true);
-        for byte in bytes {
-            let framed = self.push(*byte);
-            nothing = framed.is_some();
-            lines.extend(framed);
-        }
+        let lines: Vec<Line> = bytes.iter().filter_map(|byte| self.push(*byte)).collect();
         let open = self.reader.is_mid_line();
-        let behind = match (open, nothing) {
-            (true, _) => Behind::Text,
-            (false, true) => Behind::Nothing,
-            (false, false) => Behind::Silence,
-        };
         if open && self.opened == 0 {
             self.opened = self.spelling.len();
         }
         let told = Told { open, more };
         let is_news = !lines.is_empty() || told != self.told;
         self.told = told;
-        is_news.then_some(Bytes { lines, behind, more })
+        is_news.then_some(Bytes { lines, open, more })
     }
 
     /// The reading begins anew, under TLS.
@@ -72,7 +62,7 @@ impl Lines {
         let (_, framed) = self.reader.clone().push(b"\n");
         let Some(Framed::Line { line, urgent }) = framed else { return Some(b"?".to_vec()) };
         let kept = self.filter.stand_in(&line, urgent);
-        let kept = kept.unwrap_or_else(|| wire::spell_open(&line, urgent).bytes);
+        let kept = kept.unwrap_or_else(|| wire::spell_open(&line, urgent));
         wipe(line);
         Some(kept)
     }
@@ -108,8 +98,7 @@ impl Lines {
         // What a subnegotiation holds is in no line, so that nobody has looked for secrets there.
         let has_more_than_the_line = self.spelling.windows(2).any(|pair| pair == [IAC, SB]);
         let (bytes, opened) = if has_more_than_the_line || self.spelling.len() > MAX_SPELLING {
-            let spelled = wire::spell(line, urgent);
-            (spelled.bytes, spelled.opened)
+            (wire::spell(line, urgent), 1)
         } else {
             (self.spelling.clone(), self.opened)
         };
@@ -163,7 +152,7 @@ mod tests {
             for size in [1, 2, 3, wire.len()] {
                 let mut lines = Lines::default();
                 let entries: Vec<Bytes> = wire.chunks(size).filter_map(|piece| lines.take(piece, false)).collect();
-                let whole = Bytes { lines: vec![masked(b"PASS ******")], behind: Behind::Nothing, more: false };
+                let whole = Bytes { lines: vec![masked(b"PASS ******")], open: false, more: false };
                 assert_eq!(entries.last(), Some(&whole));
                 // That it has begun, and nothing of how it goes on.
                 assert!(entries.len() <= 2, "{entries:?}");

@@ -31,7 +31,7 @@ pub use self::marks::{ActionKind, EventKind, Mark, ResourceKind};
 pub use self::outcome::{
     Attributes, DataFault, ListenFault, LoginFault, Outcome, StorageFault, TlsFault, TransferFault, Welcome,
 };
-pub use self::outline::{Behind, Bytes, Entry, Header, Input, Line, Settings};
+pub use self::outline::{Bytes, Entry, Header, Input, Line, Settings};
 pub use self::play::{Divergence, Replayed, Step, What, replay};
 pub use self::read::{Broken, BrokenReason, Ending, Record, read};
 pub use self::recorder::{Recorder, Recording};

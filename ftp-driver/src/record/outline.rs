@@ -179,21 +179,10 @@ pub enum Input {
 pub struct Bytes {
     /// The lines that were complete with them.
     pub lines: Vec<Line>,
-    /// What came behind them.
-    pub behind: Behind,
+    /// Whether another line has begun by now.
+    pub open: bool,
     /// Whether there were bytes behind them that the session did not take.
     pub more: bool,
-}
-
-/// What came behind the lines that are complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Behind {
-    /// Nothing.
-    Nothing,
-    /// Something in which there is no text yet: the beginning of a Telnet command, or a CR.
-    Silence,
-    /// A part of the next line, which may have come before.
-    Text,
 }
 
 /// A line of the client.

@@ -9,9 +9,9 @@ use ftp_proto::{Action, ActionId, Instant, Output, PathCodec, Session, Shutdown,
 
 use super::marks::Mark;
 use super::outcome::{Outcome, Recorded};
-use super::outline::{Behind, Bytes, Entry, Input, Line};
+use super::outline::{Bytes, Entry, Input, Line};
 use super::read::Record;
-use super::wire::{self, SILENCE, TOO_LONG};
+use super::wire::{self, TOO_LONG};
 
 /// Something in a replay.
 #[derive(Debug)]
@@ -230,7 +230,7 @@ struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    fn of(&mut self, entry: usize, Bytes { lines, behind, .. }: &Bytes) -> Vec<u8> {
+    fn of(&mut self, entry: usize, Bytes { lines, open, .. }: &Bytes) -> Vec<u8> {
         let mut wire = Vec::new();
         for line in lines {
             self.end_skipping(&mut wire);
@@ -239,18 +239,12 @@ impl Wire<'_> {
             self.skipping = matches!(line, Line::TooLong);
             self.fed = 0;
         }
-        match behind {
-            Behind::Nothing => self.end_skipping(&mut wire),
-            Behind::Silence => {
-                self.end_skipping(&mut wire);
-                wire.extend_from_slice(&SILENCE);
-            }
-            Behind::Text if !self.skipping && self.fed == 0 => {
-                let begun = self.begun(entry);
-                self.fed = begun.len();
-                wire.extend_from_slice(&begun);
-            }
-            Behind::Text => {}
+        if !open {
+            self.end_skipping(&mut wire);
+        } else if !self.skipping && self.fed == 0 {
+            let begun = self.begun(entry);
+            self.fed = begun.len();
+            wire.extend_from_slice(&begun);
         }
         wire
     }
@@ -278,13 +272,11 @@ impl Wire<'_> {
     }
 }
 
+/// A line as it comes again, and how much of it comes first where it was not whole at once.
 fn spelled(line: &Line) -> (Vec<u8>, usize) {
     match line {
         Line::Plain { bytes, opened } => (bytes.clone(), (*opened).into()),
-        Line::Masked { line, urgent } => {
-            let spelled = wire::spell(line, *urgent);
-            (spelled.bytes, spelled.opened)
-        }
+        Line::Masked { line, urgent } => (wire::spell(line, *urgent), 1),
         Line::TooLong => (TOO_LONG.to_vec(), 1),
     }
 }

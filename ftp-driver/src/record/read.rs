@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
     use crate::record::outcome::{Attributes, Outcome, Welcome};
-    use crate::record::outline::{Behind, Bytes, Line, Settings};
+    use crate::record::outline::{Bytes, Line, Settings};
     use crate::record::{Mark, StorageFault, TransferFault, replay};
 
     fn record(inputs: impl IntoIterator<Item = Input>) -> Record {
@@ -193,7 +193,7 @@ mod tests {
 
     fn say(line: &[u8]) -> Input {
         let lines = vec![Line::Plain { bytes: line.to_vec(), opened: 1 }];
-        Input::Bytes(Bytes { lines, behind: Behind::Text, more: true })
+        Input::Bytes(Bytes { lines, open: true, more: true })
     }
 
     /// One of each input, in an order that means something.
@@ -217,7 +217,7 @@ mod tests {
         let answer = |action, outcome| Input::Answer { action, outcome };
         vec![
             say(b"USER alice\r\n"),
-            Input::Bytes(Bytes { lines: masked, behind: Behind::Silence, more: false }),
+            Input::Bytes(Bytes { lines: masked, open: false, more: false }),
             answer(1, Outcome::Authenticate(Ok(welcome))),
             say(b"MLST x\r\n"),
             answer(2, Outcome::Stat(Ok(attributes))),
