@@ -11,6 +11,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::tls::{Options, TlsClient};
 use common::{Client, LIMIT, RUNTIMES, Server, Site, ferry};
 use nix::sys::signal::Signal;
 
@@ -138,6 +139,35 @@ fn a_session_is_recorded_and_shown_without_its_password() {
             rest = &rest[place + part.len()..];
         }
         assert!(replayed(&records[1]).contains("close: "));
+    }
+}
+
+#[test]
+fn under_tls_it_is_what_was_decrypted() {
+    for runtime in RUNTIMES {
+        let site = Site::new();
+        fs::create_dir(site.path("records")).unwrap();
+        let text = format!(
+            "[server]\nlisten = []\nlisten_implicit_tls = ['127.0.0.1:0']\n[tls]\n[log]\nrecord = 'records'\n\
+             [[user]]\nname = 'alice'\npassword = '{PASSWORD}'\nhome = 'home'\nperm = 'elrw'\n"
+        );
+        let mut server = site.serve_file(&text, &["--runtime", runtime]);
+        let mut client = TlsClient::implicit(server.address, &Options::default());
+        client.login("alice", PASSWORD);
+        client.store("STOR file", b"CONTENT");
+        assert!(client.command("QUIT").starts_with("221"));
+        drop(client);
+        server.stop();
+        let record = &records(&site, "records")[0];
+        let bytes = fs::read(record).unwrap();
+        has_no_password(&bytes);
+        assert!(!bytes.windows(7).any(|window| window == b"CONTENT"));
+        let shown = replayed(record);
+        let parts =
+            ["start TLS on the control", "under TLS", "S: 220 ", "C: PASS ******", "C: PROT P", "start TLS on #"];
+        for part in [&parts[..], &["S: 226 ", "close: quit"]].concat() {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
     }
 }
 
@@ -356,7 +386,7 @@ fn a_replay_that_is_not_what_was_recorded_is_told() {
     let other = short_record(&site, "[server]\nbanner = 'Another.'\n");
     site.write("mixed", [&other[..before_entries(&other)], &good[before_entries(&good)..]].concat());
     let (status, _, told) = replay(&site.path("mixed"), &[]);
-    assert!(status == Some(0) && told.contains("1 replies have another text"), "{told}");
+    assert!(status == Some(0) && told.contains("replies with another text than was recorded: 1"), "{told}");
 }
 
 #[test]

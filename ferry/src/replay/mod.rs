@@ -71,7 +71,7 @@ fn judge(file: &Path, Record { header, ending, .. }: &Record, replayed: &Replaye
         eprintln!("{file}: paths were in a charset that is not known here, and are shown as they came");
     }
     if replayed.other_texts > 0 {
-        eprintln!("{file}: {} replies have another text than was recorded", replayed.other_texts);
+        eprintln!("{file}: replies with another text than was recorded: {}", replayed.other_texts);
     }
     if let Some(divergence) = &replayed.divergence {
         eprintln!("{file}: the replay is not what was recorded: {divergence}");

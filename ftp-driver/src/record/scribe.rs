@@ -52,7 +52,7 @@ impl Scribe {
         let Beginning { session, implicit_tls, config, now, time } = *beginning;
         let addresses = session.addresses;
         let header = Header {
-            program: concat!("ferry ", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
             session: session.id,
             began: (time.seconds, time.nanoseconds),
             local: addresses.local,
