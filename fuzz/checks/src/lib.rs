@@ -14,6 +14,7 @@ mod line;
 mod list_options;
 mod listing;
 mod path;
+mod record;
 mod seeds;
 mod session_bytes;
 mod session_ops;
@@ -30,6 +31,7 @@ pub use line::line;
 pub use list_options::list_options;
 pub use listing::listing;
 pub use path::path;
+pub use record::record;
 pub use seeds::{Seed, derived, kept};
 pub use session_bytes::session_bytes;
 pub use session_ops::session_ops;
@@ -39,7 +41,7 @@ pub use values::values;
 pub type Check = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its seeds.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("line", line),
     ("command", command),
     ("session_bytes", session_bytes),
@@ -51,4 +53,5 @@ pub const TARGETS: [(&str, Check); 11] = [
     ("listing", listing),
     ("list_options", list_options),
     ("config", config),
+    ("record", record),
 ];
