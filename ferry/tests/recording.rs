@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::tls::{Options, TlsClient};
 use common::{Client, LIMIT, RUNTIMES, Server, Site, ferry};
@@ -47,13 +47,13 @@ fn replayed(file: &Path) -> String {
     shown
 }
 
-/// Asks again and again, since the disk may take its time.
+/// Asks again and again, since the thread that writes may take its time.
 #[track_caller]
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < LIMIT, "waited for {what}");
-        thread::sleep(Duration::from_millis(5));
+        thread::yield_now();
     }
 }
 
