@@ -43,7 +43,6 @@ pub(crate) struct Ended {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) descriptors: usize,
-    /// Without those of a pool that keeps them.
     threads: usize,
     /// Memory of its own, in KiB.
     pub(crate) memory: usize,
@@ -209,16 +208,9 @@ fn figures(server: &Server) -> Figures {
     let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap();
     // What it does not share with others: that would be another part for each of them that comes or goes.
     let memory = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
-    let threads =
-        fs::read_dir(format!("/proc/{id}/task")).unwrap().filter(|task| !is_of_the_pool_of_smol(task)).count();
+    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap().count();
     let memory = memory.trim().strip_suffix(" kB").unwrap().parse().unwrap();
     Figures { descriptors: open(server).len(), threads, memory }
-}
-
-/// The crate `blocking` (1.7) keeps each thread that it has ever had, 500 of them at most.
-fn is_of_the_pool_of_smol(task: &std::io::Result<fs::DirEntry>) -> bool {
-    let name = task.as_ref().ok().and_then(|task| fs::read_to_string(task.path().join("comm")).ok());
-    name.is_some_and(|name| name.starts_with("blocking-"))
 }
 
 /// What the descriptors of the server stand for.
