@@ -82,6 +82,10 @@ miri:
 model:
     ci/model.sh
 
+# Line and branch coverage of ftp-proto and ftp-fs; needs nightly. `just coverage --html` shows the lines.
+coverage *ARGS:
+    ci/coverage.sh {{ARGS}}
+
 # Plants classic bugs in a copy of the tree: the tests have to notice each; half an hour. `just planted 05` for one.
 planted *NAMES:
     ci/planted.sh {{NAMES}}
