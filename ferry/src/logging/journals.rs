@@ -23,7 +23,7 @@ use crate::zone::LocalZone;
 pub struct Journals {
     transfers: Option<Journal>,
     commands: Option<Journal>,
-    records: Option<Records>,
+    records: Records,
     /// Of the command log; `xferlog` has its own. It stays as it was at the start.
     format: LogFormat,
 }
@@ -66,23 +66,17 @@ impl Journals {
     pub fn reopen(&self, log: &config::Log) -> Result<Self, JournalError> {
         let transfers = Journal::reopen(self.transfers.as_ref(), "transfer_log", log.transfer_log.as_deref())?;
         let commands = Journal::reopen(self.commands.as_ref(), "command_log", log.command_log.as_deref())?;
-        let records = self.records(log.record.as_deref())?;
+        let records = self.records.at(log.record.as_deref()).map_err(|error| {
+            let path = log.record.clone().unwrap_or_default();
+            JournalError { key: "record", path, error }
+        })?;
         Ok(Self { transfers, commands, records, format: self.format })
-    }
-
-    fn records(&self, directory: Option<&Path>) -> Result<Option<Records>, JournalError> {
-        let Some(directory) = directory else { return Ok(None) };
-        if let Some(same) = self.records.as_ref().filter(|records| records.directory() == directory) {
-            return Ok(Some(same.clone()));
-        }
-        let error = |error| JournalError { key: "record", path: directory.to_owned(), error };
-        Records::start(directory).map(Some).map_err(error)
     }
 
     /// Who records the sessions of a service whose paths are in that charset.
     #[must_use]
     pub fn recorder(&self, charset: &'static Encoding) -> Option<impl Recorder + use<>> {
-        self.records.as_ref().map(|records| records.recorder(charset))
+        self.records.recorder(charset)
     }
 
     /// Whether the driver has to tell about commands.
@@ -94,7 +88,7 @@ impl Journals {
     /// Waits until everything is written, for a bounded time.
     pub fn flush(&self) {
         self.transfers.iter().chain(&self.commands).for_each(|journal| journal.sink.flush());
-        self.records.iter().for_each(Records::flush);
+        self.records.flush();
     }
 
     /// The watcher of sessions that fills the files. Times of transfers are local, as in all such logs.

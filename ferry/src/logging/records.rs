@@ -23,11 +23,12 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 /// Files of one name that are passed over before there is no record.
 const MAX_NAMES: u32 = 100;
 
-/// Writes records into a directory. Clones write to the same one.
-#[derive(Clone, Debug)]
+/// Where records go, if there are any, and the thread that writes them. Clones have the same.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Records {
-    directory: Arc<Path>,
-    sender: Sender<Message>,
+    directory: Option<Arc<Path>>,
+    /// It stays when the directory changes: sessions that began before still write where they began.
+    sender: Option<Sender<Message>>,
 }
 
 enum Message {
@@ -39,6 +40,7 @@ enum Message {
 
 /// The record of one session on its way to its file.
 struct Tape {
+    directory: Arc<Path>,
     name: String,
     waiting: Mutex<Waiting>,
     /// The thread's alone.
@@ -55,47 +57,51 @@ struct Waiting {
 }
 
 impl Records {
-    /// Writes into this directory from now on.
+    /// The same for a service whose records go into this directory.
     ///
     /// # Errors
     /// When no file can be made there, or there can be no thread.
-    pub(super) fn start(directory: &Path) -> io::Result<Self> {
+    pub(super) fn at(&self, directory: Option<&Path>) -> io::Result<Self> {
+        let Some(directory) = directory else { return Ok(Self { directory: None, sender: self.sender.clone() }) };
         check(directory)?;
-        let directory: Arc<Path> = directory.into();
-        let (sender, receiver) = mpsc::channel();
-        let writer = Writer(Arc::clone(&directory));
-        thread::Builder::new().name("records".to_owned()).spawn(move || writer.run(&receiver))?;
-        Ok(Self { directory, sender })
+        let sender = self.sender.clone().map_or_else(start, Ok)?;
+        Ok(Self { directory: Some(directory.into()), sender: Some(sender) })
     }
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    pub(super) fn recorder(&self, charset: &'static Encoding) -> impl Recorder + use<> {
-        ServiceRecorder { records: self.clone(), charset }
+    pub(super) fn recorder(&self, charset: &'static Encoding) -> Option<impl Recorder + use<>> {
+        let (directory, sender) = (self.directory.clone()?, self.sender.clone()?);
+        Some(ServiceRecorder { directory, sender, charset })
     }
 
     /// Waits until everything is written, for a bounded time.
     pub(super) fn flush(&self) {
+        let Some(sender) = &self.sender else { return };
         let (done, wait) = mpsc::sync_channel(1);
-        if self.sender.send(Message::Flush(done)).is_ok() {
+        if sender.send(Message::Flush(done)).is_ok() {
             // Past the limit what is left is lost: the records end in the middle.
             let _ = wait.recv_timeout(FLUSH_LIMIT);
         }
     }
 }
 
+/// Starts the thread that writes. It ends with the last who could send it something.
+fn start() -> io::Result<Sender<Message>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().name("records".to_owned()).spawn(move || run(&receiver))?;
+    Ok(sender)
+}
+
 struct ServiceRecorder {
-    records: Records,
+    directory: Arc<Path>,
+    sender: Sender<Message>,
     charset: &'static Encoding,
 }
 
 impl Recorder for ServiceRecorder {
     fn begin(&self, session: &SessionInfo, began: UnixTime) -> Option<Box<dyn Recording>> {
         let name = name(session.id, session.addresses.peer, began);
-        let tape = Tape { name, waiting: Mutex::default(), file: Mutex::default() };
-        Some(Box::new(FileRecording { tape: Some(Arc::new(tape)), sender: self.records.sender.clone() }))
+        let tape = Tape::new(Arc::clone(&self.directory), name);
+        Some(Box::new(FileRecording { tape: Some(Arc::new(tape)), sender: self.sender.clone() }))
     }
 
     fn charset(&self) -> &str {
@@ -136,44 +142,46 @@ impl Drop for FileRecording {
     }
 }
 
-/// The thread that writes into this directory. It ends with the last who could send it something.
-struct Writer(Arc<Path>);
-
-impl Writer {
-    fn run(&self, receiver: &Receiver<Message>) {
-        for message in receiver {
-            match message {
-                Message::Look(tape) => self.write(&tape),
-                // Whoever asked may have given up.
-                Message::Flush(done) => _ = done.send(()),
-            }
+fn run(receiver: &Receiver<Message>) {
+    for message in receiver {
+        match message {
+            Message::Look(tape) => tape.write(),
+            // Whoever asked may have given up.
+            Message::Flush(done) => _ = done.send(()),
         }
     }
+}
 
-    fn write(&self, tape: &Tape) {
-        let mut waiting = lock(&tape.waiting);
+impl Tape {
+    fn new(directory: Arc<Path>, name: String) -> Self {
+        Self { directory, name, waiting: Mutex::default(), file: Mutex::default() }
+    }
+
+    /// Writes what waits.
+    fn write(&self) {
+        let mut waiting = lock(&self.waiting);
         let bytes = std::mem::take(&mut waiting.bytes);
         waiting.is_told = false;
         drop(waiting);
-        if let Err(error) = self.append(tape, &bytes) {
-            let mut waiting = lock(&tape.waiting);
+        if let Err(error) = self.append(&bytes) {
+            let mut waiting = lock(&self.waiting);
             waiting.bytes = Vec::new();
             // It fails once, or another reason was told before.
             if !std::mem::replace(&mut waiting.is_over, true) {
-                let path = self.0.join(&tape.name);
+                let path = self.directory.join(&self.name);
                 tracing::warn!(record = %path.display(), %error, "a session is no longer recorded");
             }
         }
     }
 
-    fn append(&self, tape: &Tape, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let mut file = lock(&tape.file);
+        let mut file = lock(&self.file);
         let file = match &mut *file {
             Some(file) => file,
-            none => none.insert(create(&self.0, &tape.name)?),
+            none => none.insert(create(&self.directory, &self.name)?),
         };
         file.write_all(bytes)
     }
@@ -254,9 +262,9 @@ mod tests {
     use super::*;
 
     fn recording(directory: &Path) -> (Records, FileRecording) {
-        let records = Records::start(directory).unwrap();
-        let tape = Tape { name: "x".to_owned(), waiting: Mutex::default(), file: Mutex::default() };
-        let recording = FileRecording { tape: Some(Arc::new(tape)), sender: records.sender.clone() };
+        let records = Records::default().at(Some(directory)).unwrap();
+        let tape = Tape::new(directory.into(), "x".to_owned());
+        let recording = FileRecording { tape: Some(Arc::new(tape)), sender: records.sender.clone().unwrap() };
         (records, recording)
     }
 
@@ -289,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn what_began_before_the_directory_changed_is_waited_for_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (records, mut recording) = recording(folder.path());
+        let later = records.at(None).unwrap();
+        for _ in 0..1000 {
+            assert!(recording.write(b"more"));
+        }
+        drop(recording);
+        later.flush();
+        assert_eq!(fs::metadata(folder.path().join("x.ferryrec")).unwrap().len(), 4000);
+    }
+
+    #[test]
     fn a_directory_that_goes_away_ends_the_record() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("records");
@@ -302,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_too_slow_ends_the_record_and_keeps_no_memory() {
-        let tape = Tape { name: "x".to_owned(), waiting: Mutex::default(), file: Mutex::default() };
+        let tape = Tape::new(Path::new("nowhere").into(), "x".to_owned());
         // Nobody writes.
         let (sender, receiver) = mpsc::channel();
         let mut recording = FileRecording { tape: Some(Arc::new(tape)), sender };
@@ -316,8 +337,9 @@ mod tests {
     #[test]
     fn where_there_is_no_directory_nothing_starts() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Records::start(&folder.path().join("none")).is_err());
+        let at = |name| Records::default().at(Some(&folder.path().join(name)));
+        assert!(at("none").is_err());
         fs::write(folder.path().join("file"), "").unwrap();
-        assert!(cfg!(not(unix)) || Records::start(&folder.path().join("file")).is_err());
+        assert!(cfg!(not(unix)) || at("file").is_err());
     }
 }
