@@ -16,6 +16,8 @@ use crate::world::{State, World};
 pub(crate) struct Net {
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) listeners: BTreeMap<SocketAddr, Listening>,
+    /// When all ports for passive connections were taken last.
+    full_at: Option<Instant>,
     /// What goes to each client, as it leaves the server.
     pub(crate) watches: BTreeMap<IpAddr, Watch>,
 }
@@ -287,6 +289,19 @@ impl State {
     pub(crate) fn mark_hit(&mut self, end: End) {
         self.note(format_args!("fault: link {}", end.link));
         self.net.links.entry(end.link).and_modify(|link| link.hit = true);
+    }
+
+    /// Notes the time if all passive ports are taken.
+    pub(crate) fn note_full(&mut self) {
+        if self.passive_listeners() == usize::from(self.climate.ports) {
+            self.net.full_at = Some(self.now);
+        }
+    }
+
+    /// Whether all passive ports were taken at some moment since then.
+    pub(crate) fn was_full(&mut self, since: Instant) -> bool {
+        self.note_full();
+        self.net.full_at.is_some_and(|at| at >= since)
     }
 
     /// At how many places the server waits for data connections.

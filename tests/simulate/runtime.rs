@@ -86,7 +86,10 @@ impl World {
 
     fn listener(&self, address: SocketAddr, is_server: bool) -> SimListener {
         let listening = Listening { is_server, backlog: Default::default(), waker: None };
-        let taken = self.state().net.listeners.insert(address, listening);
+        let mut state = self.state();
+        let taken = state.net.listeners.insert(address, listening);
+        state.note_full();
+        drop(state);
         assert!(taken.is_none(), "somebody listens at {address} already");
         SimListener { world: self.clone(), address }
     }
@@ -284,6 +287,7 @@ impl Drop for SimStream {
 impl Drop for SimListener {
     fn drop(&mut self) {
         let mut state = self.world.state();
+        state.note_full();
         let Some(listening) = state.net.listeners.remove(&self.address) else { return };
         state.note(format_args!("nobody listens at {} any more", self.address));
         for (end, _) in listening.backlog {

@@ -4,6 +4,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ftp_proto::Instant;
+
 use crate::client::Visit;
 use crate::control::{Over, Reply};
 use crate::data::{Conduct, DataEnd, DataTask, Place, intrude};
@@ -149,8 +151,10 @@ impl Visit<'_> {
         let began = self.control.now();
         let reply = self.ask(line, &[code, 425]).await?;
         if reply.code == 425 {
-            let few = self.client.common.scene.climate.ports < 1000;
-            let may = few || self.control.world.was_hit("listen", began);
+            // One that was given back may be on its way to somebody who has waited for it.
+            let since = Instant::from_epoch(began.since_epoch().saturating_sub(Duration::from_secs(1)));
+            let world = &self.control.world;
+            let may = world.state().was_full(since) || world.was_hit("listen", since);
             assert!(may, "{}: {line}: {reply:?}, and ports are free", self.client.who());
             return Ok(None);
         }
