@@ -7,7 +7,7 @@ use ftp_types::{Entry, FileKind, Link, Metadata, Permissions, Right, TimeZone, U
 
 use crate::{dates, source::Source};
 
-/// An entry in the code of [`Source`].
+/// An entry in the code of `Source`.
 ///
 /// # Panics
 /// When a line does not say what the entry is.

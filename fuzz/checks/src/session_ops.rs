@@ -8,7 +8,7 @@ use ftp_proto::{Action, Config, Instant, Output, Secured, Shutdown, TlsPolicy};
 
 use crate::{line::lines, source::Source, wire};
 
-/// Circumstances, then operations, in the code of [`Source`].
+/// Circumstances, then operations, in the code of `Source`.
 ///
 /// # Panics
 /// When the session breaks its contract, or its outputs depend on how its input was cut.
