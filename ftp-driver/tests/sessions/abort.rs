@@ -43,6 +43,8 @@ fn a_stalled_upload_is_aborted_at_once(start: Start) {
     let mut data = client.passive();
     client.begin("STOR file");
     data.write_all(b"beginning").unwrap();
+    // A connection that the server has not accepted yet is reset.
+    client.await_progress("9 bytes");
     client.send("ABOR\r\n");
     client.expect(426);
     client.expect(226);

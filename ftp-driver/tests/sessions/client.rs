@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,6 +81,14 @@ impl<C: Connection> Client<C> {
             if line.len() > 3 && line.as_bytes()[3] == b' ' && line[..3].parse::<u16>().is_ok() {
                 return reply;
             }
+        }
+    }
+
+    /// Waits until STAT says that so much of the transfer has moved.
+    pub(crate) fn await_progress(&mut self, bytes: &str) {
+        let began = Instant::now();
+        while !self.command("STAT", 211).contains(&format!("Transfer runs, {bytes} so far")) {
+            assert!(began.elapsed() < PATIENCE, "the transfer does not get to {bytes}");
         }
     }
 
