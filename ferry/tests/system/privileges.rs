@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::accounts::{Account, PASSWORD};
 use crate::common::{Server, Site};
-use crate::{assert_all_have, attempt, ferry_without, file, on_both_runtimes, refused, threads};
+use crate::{assert_all_have, attempt, ferry_without, file, on_both_runtimes, refused};
 
 on_both_runtimes!(a_server_that_gave_up_root_serves_all_the_same, without_accounts_of_the_machine_nothing_is_kept);
 
@@ -15,7 +15,6 @@ fn a_server_that_gave_up_root_serves_all_the_same(runtime: &str) {
     let site = Site::new();
     let server = site.serve_file(&file(runtime, &format!("user = '{}'", service.name), ""), &[]);
     let check = || {
-        let threads = threads(&server);
         let Account { uid, gid, .. } = service;
         for line in [
             format!("Uid: {uid} {uid} {uid} {uid}"),
@@ -28,7 +27,7 @@ fn a_server_that_gave_up_root_serves_all_the_same(runtime: &str) {
             "CapBnd: 00000000000000c4".to_owned(),
             "CapAmb: 0000000000000000".to_owned(),
         ] {
-            assert_all_have(&threads, &line);
+            assert_all_have(&server, &line);
         }
     };
     check();
@@ -50,10 +49,9 @@ fn without_accounts_of_the_machine_nothing_is_kept(runtime: &str) {
     let site = Site::new();
     let text = format!("[server]\nuser = '{}'\nruntime = '{runtime}'\n", service.name);
     let server = site.serve_file(&text, &[]);
-    let threads = threads(&server);
-    assert_all_have(&threads, &format!("Uid: {0} {0} {0} {0}", service.uid));
-    assert_all_have(&threads, "CapPrm: 0000000000000000");
-    assert_all_have(&threads, "CapEff: 0000000000000000");
+    assert_all_have(&server, &format!("Uid: {0} {0} {0} {0}", service.uid));
+    assert_all_have(&server, "CapPrm: 0000000000000000");
+    assert_all_have(&server, "CapEff: 0000000000000000");
 }
 
 #[test]
@@ -89,9 +87,8 @@ fn a_server_that_never_was_root_serves_with_the_capabilities_that_it_was_given()
     let mut client = server.login(&alice.name, PASSWORD);
     client.store("STOR mine", b"content");
     assert_eq!(fs::metadata(alice.home.join("mine")).unwrap().uid(), alice.uid);
-    let threads = threads(&server);
-    assert_all_have(&threads, &format!("Uid: {0} {0} {0} {0}", service.uid));
-    assert_all_have(&threads, "CapPrm: 00000000000000c0");
+    assert_all_have(&server, &format!("Uid: {0} {0} {0} {0}", service.uid));
+    assert_all_have(&server, "CapPrm: 00000000000000c0");
 }
 
 #[test]
@@ -99,7 +96,7 @@ fn a_server_that_stays_root_says_so() {
     let site = Site::new();
     let server = site.serve_file(&file("tokio", "", ""), &[]);
     server.wait_for("server.user");
-    assert_all_have(&threads(&server), "Uid: 0 0 0 0");
+    assert_all_have(&server, "Uid: 0 0 0 0");
 }
 
 #[test]
