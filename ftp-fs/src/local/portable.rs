@@ -219,6 +219,11 @@ impl BlockingBackend for PortableFs {
         staging::can_be_made(to)?;
         let (source, old) = self.parent(from)?;
         let (destination, new) = self.parent(to)?;
+        // Some systems would put the directory in the file's place.
+        let is_directory = |at: &Dir, name| at.symlink_metadata(name).map(|metadata| metadata.is_dir());
+        if is_directory(&source, old).map_err(meaning)? && is_directory(&destination, new).is_ok_and(|is| !is) {
+            return Err(FsError::NotADirectory);
+        }
         source.rename(old, &destination, new).map_err(meaning)
     }
 
