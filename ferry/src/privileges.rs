@@ -78,7 +78,7 @@ fn set_groups(user: &User) -> nix::Result<()> {
     if user.uid.is_root() { Ok(()) } else { Err(nix::Error::ENOTSUP) }
 }
 
-/// Raises the number of files that may be open as far as the system lets everybody: sessions need up to four each.
+/// Raises the number of files that may be open as far as the system lets everybody: sessions need up to five each, one of them for a record.
 /// Returns the number in force.
 ///
 /// # Errors

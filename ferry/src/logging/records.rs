@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,6 +19,9 @@ use crate::config::Config;
 
 /// So many bytes of a session may wait for the disk. Past it, its record ends.
 const MAX_WAITING: usize = 64 * 1024;
+/// So many bytes of all sessions together may wait, with [`TAPE`] for each session: a disk that hangs takes no more memory.
+const MAX_HELD: usize = 16 << 20;
+const TAPE: usize = 1024;
 /// How long the end of the process may wait for the last bytes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 /// Files of one name that are passed over before there is no record.
@@ -29,7 +33,12 @@ pub(super) struct Records {
     directory: Option<Arc<Path>>,
     /// It stays when the directory changes: sessions that began before still write where they began.
     sender: Option<Sender<Message>>,
+    held: Arc<Held>,
 }
+
+/// How much waits for the disk in all.
+#[derive(Debug, Default)]
+struct Held(AtomicUsize);
 
 enum Message {
     /// Something waits to be written, or the record is over.
@@ -45,6 +54,7 @@ struct Tape {
     waiting: Mutex<Waiting>,
     /// The thread's alone.
     file: Mutex<Option<File>>,
+    held: Arc<Held>,
 }
 
 #[derive(Default)]
@@ -62,15 +72,15 @@ impl Records {
     /// # Errors
     /// When no file can be made there, or there can be no thread.
     pub(super) fn at(&self, directory: Option<&Path>) -> io::Result<Self> {
-        let Some(directory) = directory else { return Ok(Self { directory: None, sender: self.sender.clone() }) };
+        let Some(directory) = directory else { return Ok(Self { directory: None, ..self.clone() }) };
         check(directory)?;
         let sender = self.sender.clone().map_or_else(start, Ok)?;
-        Ok(Self { directory: Some(directory.into()), sender: Some(sender) })
+        Ok(Self { directory: Some(directory.into()), sender: Some(sender), held: Arc::clone(&self.held) })
     }
 
     pub(super) fn recorder(&self, charset: &'static Encoding) -> Option<impl Recorder + use<>> {
         let (directory, sender) = (self.directory.clone()?, self.sender.clone()?);
-        Some(ServiceRecorder { directory, sender, charset })
+        Some(ServiceRecorder { directory, sender, charset, held: Arc::clone(&self.held) })
     }
 
     /// Waits until everything is written, for a bounded time.
@@ -95,12 +105,16 @@ struct ServiceRecorder {
     directory: Arc<Path>,
     sender: Sender<Message>,
     charset: &'static Encoding,
+    held: Arc<Held>,
 }
 
 impl Recorder for ServiceRecorder {
     fn begin(&self, session: &SessionInfo, began: UnixTime) -> Option<Box<dyn Recording>> {
         let name = name(session.id, session.addresses.peer, began);
-        let tape = Tape::new(Arc::clone(&self.directory), name);
+        let Some(tape) = Tape::new(Arc::clone(&self.directory), name, &self.held) else {
+            tracing::warn!(session = session.id, "a session is not recorded: too much waits for the disk");
+            return None;
+        };
         Some(Box::new(FileRecording { tape: Some(Arc::new(tape)), sender: self.sender.clone() }))
     }
 
@@ -122,8 +136,9 @@ impl Recording for FileRecording {
         if waiting.is_over {
             return false;
         }
-        if waiting.bytes.len() + bytes.len() > MAX_WAITING {
+        if waiting.bytes.len() + bytes.len() > MAX_WAITING || !tape.held.take(bytes.len()) {
             waiting.is_over = true;
+            tape.held.give_back(std::mem::take(&mut waiting.bytes).len());
             tracing::warn!(record = tape.name, "a session is no longer recorded: the disk takes too long");
             return false;
         }
@@ -153,8 +168,10 @@ fn run(receiver: &Receiver<Message>) {
 }
 
 impl Tape {
-    fn new(directory: Arc<Path>, name: String) -> Self {
-        Self { directory, name, waiting: Mutex::default(), file: Mutex::default() }
+    /// `None` when too much waits already.
+    fn new(directory: Arc<Path>, name: String, held: &Arc<Held>) -> Option<Self> {
+        let held = held.take(TAPE).then(|| Arc::clone(held))?;
+        Some(Self { directory, name, waiting: Mutex::default(), file: Mutex::default(), held })
     }
 
     /// Writes what waits.
@@ -163,9 +180,11 @@ impl Tape {
         let bytes = std::mem::take(&mut waiting.bytes);
         waiting.is_told = false;
         drop(waiting);
-        if let Err(error) = self.append(&bytes) {
+        let appended = self.append(&bytes);
+        self.held.give_back(bytes.len());
+        if let Err(error) = appended {
             let mut waiting = lock(&self.waiting);
-            waiting.bytes = Vec::new();
+            self.held.give_back(std::mem::take(&mut waiting.bytes).len());
             // It fails once, or another reason was told before.
             if !std::mem::replace(&mut waiting.is_over, true) {
                 let path = self.directory.join(&self.name);
@@ -184,6 +203,24 @@ impl Tape {
             none => none.insert(create(&self.directory, &self.name)?),
         };
         file.write_all(bytes)
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        self.held.give_back(TAPE + lock(&self.waiting).bytes.len());
+    }
+}
+
+impl Held {
+    /// Whether there is room for so many bytes, which are counted then.
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|held| *held <= MAX_HELD);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -263,7 +300,7 @@ mod tests {
 
     fn recording(directory: &Path) -> (Records, FileRecording) {
         let records = Records::default().at(Some(directory)).unwrap();
-        let tape = Tape::new(directory.into(), "x".to_owned());
+        let tape = Tape::new(directory.into(), "x".to_owned(), &records.held).unwrap();
         let recording = FileRecording { tape: Some(Arc::new(tape)), sender: records.sender.clone().unwrap() };
         (records, recording)
     }
@@ -323,15 +360,36 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_too_slow_ends_the_record_and_keeps_no_memory() {
-        let tape = Tape::new(Path::new("nowhere").into(), "x".to_owned());
+        let held = Arc::default();
+        let tape = Tape::new(Path::new("nowhere").into(), "x".to_owned(), &held).unwrap();
         // Nobody writes.
         let (sender, receiver) = mpsc::channel();
         let mut recording = FileRecording { tape: Some(Arc::new(tape)), sender };
         let taken = (0..1000).take_while(|_| recording.write(&[0; 1000])).count();
         assert_eq!(taken, MAX_WAITING / 1000);
         drop(recording);
-        // It was told once, and of the end.
+        // What waited goes at once, and it was told once, and of the end.
+        assert_eq!(held.0.load(Ordering::Relaxed), TAPE);
         assert_eq!(receiver.iter().count(), 2);
+        assert_eq!(held.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn sessions_that_end_while_the_disk_hangs_take_no_memory_without_end() {
+        let (held, (sender, receiver)) = (Arc::default(), mpsc::channel());
+        let mut recorded = 0;
+        // Nobody writes, and each leaves before its record is too long.
+        while let Some(tape) = Tape::new(Path::new("nowhere").into(), "x".to_owned(), &held) {
+            let mut recording = FileRecording { tape: Some(Arc::new(tape)), sender: sender.clone() };
+            recording.write(&[0; 60_000]);
+            recorded += 1;
+            assert!(recorded <= MAX_HELD / TAPE, "there is no end");
+        }
+        assert!(held.0.load(Ordering::Relaxed) <= MAX_HELD);
+        drop(receiver);
+        // And when it writes again, sessions are recorded again.
+        assert_eq!(held.0.load(Ordering::Relaxed), 0);
+        assert!(Tape::new(Path::new("nowhere").into(), "x".to_owned(), &held).is_some());
     }
 
     #[test]
