@@ -22,13 +22,15 @@ pub struct SecretFilter {
     /// Whether a line that is no command may be a password: until a command that only users give shows that there is no
     /// login to come.
     password_ahead: bool,
+    /// Whether anybody is logged in: commands that only users give show nothing before that, since they are refused.
+    is_logged_in: bool,
     /// Whether an HTTP request has come, behind which there is anything but commands.
     is_http: bool,
 }
 
 impl Default for SecretFilter {
     fn default() -> Self {
-        Self { password_ahead: true, is_http: false }
+        Self { password_ahead: true, is_logged_in: false, is_http: false }
     }
 }
 
@@ -36,15 +38,21 @@ impl SecretFilter {
     /// What to keep in place of a line, when it has, or may have, a secret in it. `urgent`: a Telnet Synch came before it.
     pub fn stand_in(&mut self, line: &[u8], urgent: bool) -> Option<Vec<u8>> {
         let Some(command) = Command::parse(line) else { return self.unknown(line) };
-        let info = command.info();
+        let (info, was_ahead) = (command.info(), self.password_ahead);
         match (info.name, info.access) {
-            ("USER" | "PASS" | "REIN" | "AUTH", _) => self.password_ahead = true,
+            ("PASS", _) => self.password_ahead = true,
+            ("USER" | "REIN" | "AUTH", _) => (self.password_ahead, self.is_logged_in) = (true, false),
             // It may go before lines that came before it.
             _ if urgent => {}
-            (_, Access::Users) => self.password_ahead = false,
+            (_, Access::Users) => self.password_ahead &= !self.is_logged_in,
             _ => {}
         }
-        known(&command)
+        known(&command, was_ahead)
+    }
+
+    /// Somebody has logged in.
+    pub fn log_in(&mut self) {
+        self.is_logged_in = true;
     }
 
     fn unknown(&mut self, line: &[u8]) -> Option<Vec<u8>> {
@@ -67,8 +75,11 @@ const SECRETS: [&[u8]; 3] = [b"PASS", b"ACCT", b"ADAT"];
 /// Words of a line that make it suspect, wherever they stand in it.
 const SUSPECT: [&[u8]; 3] = [b"PASS", b"PSWD", b"ACCT"];
 
+/// The names that AUTH knows; anything else may be what other protocols send behind it.
+const MECHANISMS: [&[u8]; 4] = [b"TLS", b"TLS-C", b"SSL", b"TLS-P"];
+
 /// The stand-in of a known command. It is refused, or carried out, whatever the secret is.
-fn known(command: &Command<'_>) -> Option<Vec<u8>> {
+fn known(command: &Command<'_>, password_ahead: bool) -> Option<Vec<u8>> {
     let (info, argument) = (command.info(), command.argument());
     let hidden = match info.name {
         // An empty password would be told by what follows it, or by nothing at all.
@@ -77,6 +88,9 @@ fn known(command: &Command<'_>) -> Option<Vec<u8>> {
         "ACCT" | "MIC" | "CONF" | "ENC" => !argument.is_empty(),
         "USER" => return user(argument),
         "SITE" => return site(argument),
+        "AUTH" => !argument.is_empty() && !MECHANISMS.iter().any(|name| name.eq_ignore_ascii_case(argument)),
+        // Refused, whatever stands there; it may be a password behind a word that only looks like a command.
+        _ if info.argument == Argument::None && password_ahead => !argument.is_empty(),
         _ => info.argument == Argument::None && suspect(argument).is_some(),
     };
     hidden.then(|| [info.name.as_bytes(), b" ", STARS].concat())
@@ -103,12 +117,17 @@ fn password_word(argument: &[u8], place: usize) -> Option<&'static [u8]> {
     (behind_blank || stands_alone).then_some(word)
 }
 
-/// SITE with a service that changes passwords; Ferry has none.
+/// SITE with a service that Ferry does not have: some of those that other servers have make accounts and change passwords.
 fn site(argument: &[u8]) -> Option<Vec<u8>> {
     let blanks = argument.len() - argument.trim_ascii_start().len();
     let (blanks, rest) = argument.split_at(blanks);
-    let (service, _) = split_word(rest);
-    suspect(service).map(|shown| [b"SITE ", blanks, &shown, STARS].concat())
+    let (service, behind) = split_word(rest);
+    if let Some(shown) = suspect(service) {
+        return Some([b"SITE ", blanks, &shown, STARS].concat());
+    }
+    let is_known = [&b"CHMOD"[..], b"HELP"].iter().any(|known| known.eq_ignore_ascii_case(service));
+    let hides = behind.is_some_and(|behind| !behind.is_empty()) && !is_known;
+    hides.then(|| [b"SITE ", blanks, &service[..service.len().min(32)], b" ", STARS].concat())
 }
 
 /// What may be shown of a text that is no command and may hold a secret: the word that makes it suspect. Whatever is not
@@ -137,6 +156,10 @@ mod tests {
 
     fn kept(lines: &[&str]) -> String {
         let mut filter = SecretFilter::default();
+        // As if the login had gone well before.
+        if lines.contains(&"PWD") {
+            filter.log_in();
+        }
         let last = lines.iter().map(|line| filter.stand_in(line.as_bytes(), false)).last().flatten();
         last.map_or_else(|| "as it is".to_string(), |line| String::from_utf8(line).unwrap())
     }
@@ -168,6 +191,10 @@ mod tests {
             ("USER alice  PASSsecret", "USER alice  PASS ******"),
             ("USER pass:secret", "USER PASS ******"),
             ("USER alice\tacct\tsecret", "USER alice\tACCT ******"),
+            ("SITE ADDUSER bob hunter2", "SITE ADDUSER ******"),
+            ("site cpwd old new", "SITE cpwd ******"),
+            ("AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", "AUTH ******"),
+            ("PWD hunter2", "PWD ******"),
             ("SITE PSWD secret", "SITE PSWD******"),
             ("SITE  PASSsecret", "SITE  PASS******"),
             ("SITE\tPSWD secret", "PSWD******"),
@@ -204,8 +231,14 @@ mod tests {
         assert_eq!(kept(&["USER alice", "PASS one", "two", "three"]), "******");
         assert_eq!(kept(&["USER alice", "GET / HTTP/1.1"]), "****** HTTP/1.1");
         assert_eq!(kept(&["USER alice", "NOOP", "hunter2"]), "******");
-        assert_eq!(kept(&["USER alice", "PASS x", "PWD", "what"]), "as it is");
+        assert_eq!(kept(&["USER alice", "CWD x", "hunter2"]), "******");
         assert_eq!(kept(&["PWD", "REIN", "hunter2"]), "******");
+        let mut filter = SecretFilter::default();
+        let mut say = |line: &[u8]| filter.stand_in(line, false);
+        assert_eq!((say(b"USER alice"), say(b"PASS x")), (None, Some(b"PASS ******".to_vec())));
+        filter.log_in();
+        assert_eq!(filter.stand_in(b"one", false), Some(STARS.to_vec()));
+        assert_eq!((filter.stand_in(b"PWD", false), filter.stand_in(b"two", false)), (None, None));
         assert_eq!(kept(&["PWD", "GET / HTTP/1.1"]), "as it is");
         assert_eq!(kept(&["PWD", "GET / HTTP/1.1", "Authorization: Basic c2VjcmV0"]), "******");
         assert_eq!(kept(&["PWD", "GET / HTTP/1.1", "CWD x", "c2VjcmV0"]), "******");

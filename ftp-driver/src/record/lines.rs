@@ -54,6 +54,11 @@ impl Lines {
         (self.reader, self.skipping, self.told.open) = (LineReader::new(), false, false);
     }
 
+    /// Somebody has logged in.
+    pub(super) fn log_in(&mut self) {
+        self.filter.log_in();
+    }
+
     /// The line that has begun and will have no end.
     pub(super) fn unfinished(&mut self) -> Option<Vec<u8>> {
         if self.skipping || !self.reader.is_mid_line() {
@@ -100,7 +105,9 @@ impl Lines {
         let (bytes, opened) = if has_more_than_the_line || self.spelling.len() > MAX_SPELLING {
             (wire::spell(line, urgent), 1)
         } else {
-            (self.spelling.clone(), self.opened)
+            // Where exactly a line was cut tells how long the lines before it were, secrets included. To the session
+            // it only matters that it was.
+            (self.spelling.clone(), self.opened.min(1))
         };
         Line::Plain { bytes, opened: opened as u16 }
     }
@@ -140,7 +147,8 @@ mod tests {
     fn lines_are_kept_as_they_came() {
         let wire = b"NOOP\r\nPWD\n\xff\xf4\xff\xf2ABOR\r\n";
         assert_eq!(recorded(&[wire]), [plain(b"NOOP\r\n"), plain(b"PWD\n"), plain(b"\xff\xf4\xff\xf2ABOR\r\n")]);
-        let opened = Line::Plain { bytes: b"NOOP\r\n".to_vec(), opened: 2 };
+        // That it was cut, and not where.
+        let opened = Line::Plain { bytes: b"NOOP\r\n".to_vec(), opened: 1 };
         assert_eq!(recorded(&[b"NO", b"O", b"P\r", b"\n"]), [opened]);
     }
 

@@ -8,7 +8,7 @@ use ftp_types::UnixTime;
 use super::frame;
 use super::lines::Lines;
 use super::marks::Mark;
-use super::outcome::Recorded;
+use super::outcome::{Outcome, Recorded};
 use super::outline::{Entry, Header, Input, Settings};
 use super::recorder::{Recorder, Recording};
 use crate::observer::SessionInfo;
@@ -101,7 +101,11 @@ impl Scribe {
 
     /// Notes an answer that the session is about to be given.
     pub(super) fn note_answer<Q: Recorded>(&mut self, ticket: &Ticket<Q>, answer: &Q::Outcome, now: Instant) {
-        self.note(Input::Answer { action: ticket.id().number(), outcome: Q::outcome(answer) }, now);
+        let outcome = Q::outcome(answer);
+        if matches!(outcome, Outcome::Authenticate(Ok(_))) {
+            self.lines.log_in();
+        }
+        self.note(Input::Answer { action: ticket.id().number(), outcome }, now);
         if ticket.request().begins_anew() {
             self.lines.begin_anew();
         }
