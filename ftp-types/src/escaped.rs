@@ -15,7 +15,7 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                if character.is_control() || ends_a_line(character) {
+                if character.is_control() || misleads(character) {
                     write!(f, "{}", character.escape_default())?;
                 } else {
                     fmt::Write::write_char(f, character)?;
@@ -27,9 +27,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The separators of lines and paragraphs are no control characters, and yet where some programs begin a new line.
-const fn ends_a_line(character: char) -> bool {
-    matches!(character, '\u{2028}' | '\u{2029}')
+/// The separators of lines and paragraphs are no control characters, and yet where some programs begin a new line. Those
+/// of direction show what follows in another order.
+const fn misleads(character: char) -> bool {
+    matches!(character, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use ftp_driver::record::{Header, Input, Line, Step, What};
 use ftp_proto::Output;
+use ftp_types::Escaped;
 use serde_json::{Value, json};
 
 use super::text;
@@ -9,7 +10,7 @@ use super::text;
 pub(super) fn header(header: &Header) -> String {
     json!({
         "kind": "record",
-        "program": header.program,
+        "program": Escaped(header.program.as_bytes()).to_string(),
         "session": header.session,
         "began": text::began(header),
         "peer": header.peer.to_string(),

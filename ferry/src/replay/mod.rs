@@ -17,7 +17,7 @@ use crate::encoding::Charset;
 use crate::values;
 
 /// More is no record: they end long before.
-const MAX_LEN: u64 = 256 << 20;
+const MAX_LEN: u64 = 32 << 20;
 
 /// Replays a file, and tells by the status whether that gave the same.
 pub(crate) fn run(file: &Path, json: bool) -> ExitCode {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Frame, MAGIC, START, VERSION};
-use super::outline::{Entry, Header, Input};
+use super::outline::{Entry, Header, Input, Line};
 
 /// A session as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,9 @@ pub fn read(bytes: &[u8]) -> Result<Record, Broken> {
     let mut entries = Vec::new();
     let ending = loop {
         match next::<Entry>(bytes, place) {
+            Ok((entry, _)) if is_too_much(&entry.input) => {
+                break Ending::Broken(Broken { offset: place as u64, reason: BrokenReason::NoMeaning });
+            }
             Ok((entry, end)) => {
                 place = end;
                 let over = last(&entry.input);
@@ -128,6 +131,18 @@ fn next<T: DeserializeOwned>(bytes: &[u8], place: usize) -> Result<(T, usize), E
         },
     }
 }
+
+/// Whether an entry has more lines than a session is ever given at once. What is too long is short in a record, and long
+/// again in a replay.
+fn is_too_much(input: &Input) -> bool {
+    let Input::Bytes(bytes) = input else { return false };
+    let too_long = bytes.lines.iter().filter(|line| matches!(line, Line::TooLong)).count();
+    bytes.lines.len() > MAX_LINES || too_long > MAX_TOO_LONG
+}
+
+/// In one entry. The driver gives a session 512 bytes at a time.
+const MAX_LINES: usize = 4096;
+const MAX_TOO_LONG: usize = 4;
 
 /// The ending that an entry makes, if it is the last.
 fn last(input: &Input) -> Option<Ending> {
