@@ -53,7 +53,7 @@ import sys
 
 report, goal, crates = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
 files = json.load(open(report))["data"][0]["files"]
-below = []
+below, totals = [], {}
 print(f"{'':44} {'lines':>16} {'branches':>16}")
 
 
@@ -63,6 +63,7 @@ def shown(name, summaries):
         count = sum(summary[kind]["count"] for summary in summaries)
         covered = sum(summary[kind]["covered"] for summary in summaries)
         percent = 100 * covered / count if count else 100.0
+        totals[kind] = count
         cells.append(f"{covered:>5}/{count:<5}{percent:5.1f}")
         percents.append(percent)
     print(f"{name:44} {cells[0]:>16} {cells[1]:>16}")
@@ -74,7 +75,10 @@ for crate in crates:
     chosen = [(file["filename"].split(mark)[1], file["summary"]) for file in files if mark in file["filename"]]
     for name, summary in sorted(chosen):
         shown(f"  {name}", [summary])
-    for kind, percent in zip(("lines", "branches"), shown(crate, [summary for _, summary in chosen])):
+    percents = shown(crate, [summary for _, summary in chosen])
+    if not all(totals.values()):
+        sys.exit(f"error: nothing was counted of {crate}")
+    for kind, percent in zip(("lines", "branches"), percents):
         if percent < goal:
             below.append(f"{crate}: {percent:.1f} % of its {kind}")
 if below:

@@ -25,6 +25,7 @@ python3 python3
 c++ g++
 shellcheck shellcheck
 patch patch
+git git
 useradd passwd
 setpriv util-linux
 LIST
