@@ -40,6 +40,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nothing_turns_the_text_around() {
+        assert_eq!(Escaped("a\u{202e}cod.exe\u{2066}".as_bytes()).to_string(), r"a\u{202e}cod.exe\u{2066}");
+    }
+
+    #[test]
     fn nothing_that_ends_a_line_anywhere_is_left() {
         let ends = "a\nb\rc\u{b}d\u{c}e\u{1c}f\u{85}g\u{2028}h\u{2029}i";
         let shown = Escaped(ends.as_bytes()).to_string();

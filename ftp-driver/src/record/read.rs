@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::record::outcome::{Attributes, Outcome, Welcome};
-    use crate::record::outline::{Bytes, Line, Settings};
+    use crate::record::outline::{Bytes, Settings};
     use crate::record::{Mark, StorageFault, TransferFault, replay};
 
     fn record(inputs: impl IntoIterator<Item = Input>) -> Record {
@@ -260,6 +260,22 @@ mod tests {
     fn a_record_is_read_as_it_was_written() {
         let record = record(inputs());
         assert_eq!(read(&record.to_bytes()), Ok(record));
+    }
+
+    #[test]
+    fn a_record_that_would_be_much_longer_in_a_replay_is_broken() {
+        let flood = |line: Line, count| Input::Bytes(Bytes { lines: vec![line; count], open: false, more: false });
+        let empty = Line::Plain { bytes: b"\n".to_vec(), opened: 0 };
+        for (flood, is_broken) in [
+            (flood(Line::TooLong, MAX_TOO_LONG), false),
+            (flood(Line::TooLong, MAX_TOO_LONG + 1), true),
+            (flood(empty.clone(), MAX_LINES), false),
+            (flood(empty, MAX_LINES + 1), true),
+        ] {
+            let read = read(&record([flood]).to_bytes()).unwrap();
+            assert_eq!(matches!(read.ending, Ending::Broken(_)), is_broken);
+            assert_eq!(read.entries.is_empty(), is_broken);
+        }
     }
 
     /// The checksum tells damage, and nobody's malice: contents that mean something else are let through.
