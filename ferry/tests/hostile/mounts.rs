@@ -4,7 +4,10 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+
+use crate::watched::wait_until;
 
 /// A file system in memory, with options such as `size=64k`; unmounted when dropped.
 pub(crate) struct Tmpfs(PathBuf);
@@ -17,8 +20,17 @@ impl Tmpfs {
         Self(point)
     }
 
+    /// A process that another test starts has for a moment what is open here, files that are written included.
     pub(crate) fn make_read_only(&self) {
-        mount_remount(&self.0, MountFlags::RDONLY, "").unwrap();
+        let mut said = Ok(());
+        wait_until(
+            || format!("{} does not become read-only", self.0.display()),
+            || {
+                said = mount_remount(&self.0, MountFlags::RDONLY, "");
+                said != Err(Errno::BUSY)
+            },
+        );
+        said.expect("what these tests mounted can be mounted anew");
     }
 }
 
