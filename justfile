@@ -64,7 +64,7 @@ windows *TOOLCHAIN:
 # Fuzzes one target until stopped; needs nightly and cargo-fuzz.
 fuzz TARGET *ARGS:
     cargo run --quiet -p ferry-fuzz-checks --example write_seeds
-    cargo +nightly fuzz run {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -dict=fuzz/dictionaries/ftp.dict {{ARGS}}
+    cargo +nightly fuzz run --sanitizer none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -dict=fuzz/dictionaries/ftp.dict {{ARGS}}
 
 # Every fuzz target for a few seconds.
 fuzz-smoke:

@@ -4,6 +4,8 @@
 FUZZ_HOST=$(rustc -vV | sed -n 's/^host: //p')
 # Beyond this an input is no line, no path and no file of options, but a flood; it only slows things down.
 FUZZ_LONGEST=8192
+# Nothing that is fuzzed has any `unsafe` of its own: a sanitizer would only make it slower.
+FUZZ_BUILD=(--target "$FUZZ_HOST" --sanitizer none)
 
 fuzz_targets() {
     echo "${FUZZ_TARGETS:-$(cargo +nightly fuzz list)}"
@@ -15,7 +17,7 @@ fuzz_prepare() {
         echo "error: no fuzz targets found" >&2
         return 1
     fi
-    cargo +nightly fuzz build --target "$FUZZ_HOST"
+    cargo +nightly fuzz build "${FUZZ_BUILD[@]}"
     cargo run --quiet --locked -p ferry-fuzz-checks --example write_seeds
 }
 
@@ -27,9 +29,9 @@ fuzz_run() {
     for folder in "fuzz/corpus/$target" "fuzz/seeds/$target"; do
         if [ -d "$folder" ] && [ "$folder" != "$found" ]; then folders+=("$folder"); fi
     done
-    # stderr holds libFuzzer's chatter. The sanitizer alone holds half a gigabyte of freed memory back.
-    cargo +nightly fuzz run --target "$FUZZ_HOST" "$target" "$found" "${folders[@]}" -- \
-        -dict=fuzz/dictionaries/ftp.dict -max_len="$FUZZ_LONGEST" -timeout=20 -rss_limit_mb=4096 \
+    # stderr holds libFuzzer's chatter.
+    cargo +nightly fuzz run "${FUZZ_BUILD[@]}" "$target" "$found" "${folders[@]}" -- \
+        -dict=fuzz/dictionaries/ftp.dict -max_len="$FUZZ_LONGEST" -timeout=20 -rss_limit_mb=2048 \
         -print_final_stats=1 "$@" >"$log" 2>&1
 }
 
@@ -45,7 +47,7 @@ fuzz_tell() {
         base64 "$input"
         echo "to replay it:"
         echo "    base64 -d >finding   # and paste it"
-        echo "    cargo +nightly fuzz run --target $FUZZ_HOST $target finding"
+        echo "    cargo +nightly fuzz run --target $FUZZ_HOST --sanitizer none $target finding"
         echo "once it is mended: a test of that name in its crate, and the input into fuzz/seeds/$target/"
     fi
 }

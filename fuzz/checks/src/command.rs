@@ -4,8 +4,9 @@ use ftp_proto::{Command, CommandLine, commands};
 
 use crate::cut::Chance;
 
-/// What a password looks like here.
-const SECRET: &str = "correct-horse-battery-staple";
+/// What a password looks like here. Its first letter ends no escape (`\x9c`, `\u{9c}`, `\n`), or an escape with the
+/// rest of the letters behind it would be taken for the password.
+const SECRET: &str = "Quiet-horse-battery-staple";
 
 /// Parsing is that of the naive parser; printing is its inverse; no log line breaks, or shows a password.
 ///
