@@ -1,12 +1,12 @@
 //! Open files, for reading and for writing.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
 use rustix::fs::{self as sys, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::{Root, could_be_a_link, kind, stat_name};
 use super::errno::Explain;
@@ -57,12 +57,7 @@ impl BlockingReader for LocalReader {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError> {
-        loop {
-            match self.file.read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                result => return result.explain("reading", &self.path),
-            }
-        }
+        retry_on_intr(|| rustix::io::read(&self.file, &mut *buffer)).explain("reading", &self.path)
     }
 
     fn as_file(&self) -> Option<&File> {
