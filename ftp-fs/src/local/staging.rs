@@ -134,8 +134,7 @@ mod unix {
     /// Clears a directory in which nothing is but what a killed server left behind. Tells whether it is empty now.
     pub(in crate::local) fn sweep(directory: BorrowedFd<'_>, name: &[u8]) -> bool {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(opened) = sys::openat(directory, name, flags, Mode::empty()) else { return false };
-        let Ok(mut names) = Dir::read_from(&opened) else { return false };
+        let Ok(mut names) = sys::openat(directory, name, flags, Mode::empty()).and_then(Dir::new) else { return false };
         let mut stale = Vec::new();
         while let Some(Ok(found)) = names.read() {
             match found.file_name().to_bytes() {
@@ -144,7 +143,7 @@ mod unix {
                 _ => return false,
             }
         }
-        stale.iter().all(|name| remove_if_abandoned(opened.as_fd(), name))
+        names.fd().is_ok_and(|opened| stale.iter().all(|name| remove_if_abandoned(opened, name)))
     }
 
     fn remove_if_abandoned(directory: BorrowedFd<'_>, name: &[u8]) -> bool {
