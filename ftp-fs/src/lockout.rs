@@ -86,12 +86,14 @@ impl FailureTable {
         }
         let window = self.policy.window;
         self.counts.retain(|_, count| now.saturating_sub(count.since) < window);
-        while self.counts.len() >= self.policy.addresses.max(1) {
-            let Some(oldest) = self.counts.iter().min_by_key(|(_, count)| count.since).map(|(host, _)| *host) else {
-                return;
-            };
+        let room = self.policy.addresses.max(1) - 1;
+        while let Some(oldest) = self.oldest().filter(|_| self.counts.len() > room) {
             self.counts.remove(&oldest);
         }
+    }
+
+    fn oldest(&self) -> Option<IpAddr> {
+        self.counts.iter().min_by_key(|(_, count)| count.since).map(|(host, _)| *host)
     }
 }
 
