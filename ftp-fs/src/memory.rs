@@ -329,16 +329,12 @@ impl BlockingBackend for MemoryFs {
             Some(true) if has_entries(&nodes, to) => return Err(FsError::NotEmpty),
             _ => {}
         }
-        let below = |path: &VirtualPath| path.starts_with(from);
-        let moved: Vec<VirtualPath> = nodes.keys().filter(|path| below(path)).cloned().collect();
-        let target = |path: &VirtualPath| to.join(path.strip_prefix(from)?).ok();
-        if moved.iter().any(|path| target(path).is_none()) {
-            return Err(FsError::InvalidName);
-        }
-        for path in moved {
-            if let (Some(target), Some(node)) = (target(&path), nodes.remove(&path)) {
-                nodes.insert(target, node);
-            }
+        // All of it or nothing: some of the new paths may be too long.
+        let target = |path: &VirtualPath| Some(to.join(path.strip_prefix(from)?).map(|target| (path.clone(), target)));
+        let moved = nodes.keys().filter_map(target).collect::<Result<Vec<_>, _>>();
+        for (path, target) in moved.map_err(|_| FsError::InvalidName)? {
+            let node = nodes.remove(&path);
+            nodes.extend(node.map(|node| (target, node)));
         }
         Ok(())
     }
@@ -485,7 +481,7 @@ impl BlockingListing for MemoryListing {
         let mut batch = Vec::new();
         for (path, node) in nodes.range(after(&self.last)).take_while(|(path, _)| may_be_below(path, &self.directory)) {
             match path.strip_prefix(&self.directory) {
-                Some(name) if !name.is_empty() && !name.contains(&b'/') => {
+                Some(name) if !name.contains(&b'/') => {
                     batch.push(Entry::new(name.to_vec(), node.metadata()));
                     self.last = path.clone();
                 }
