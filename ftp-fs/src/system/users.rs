@@ -258,10 +258,9 @@ fn hash_of(different: &UserOverride) -> Option<HashedPassword> {
 fn prove_by(credential: &Credential, password: &Secret) -> (bool, Option<HashedPassword>) {
     match credential {
         Credential::Plain(own) => (own == password, None),
-        Credential::Hash(hash) => match hash.parse::<HashedPassword>() {
-            Ok(hash) => (hash.verify(password), Some(hash)),
-            Err(_) => (false, None),
-        },
+        Credential::Hash(hash) => {
+            hash.parse().map_or((false, None), |hash: HashedPassword| (hash.verify(password), Some(hash)))
+        }
         Credential::Any => (true, None),
         Credential::None => (false, None),
     }
