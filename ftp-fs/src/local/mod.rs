@@ -7,6 +7,8 @@
 mod beneath;
 #[cfg(unix)]
 mod errno;
+#[cfg(all(target_os = "linux", test))]
+mod failure_tests;
 #[cfg(unix)]
 mod file;
 #[cfg(unix)]

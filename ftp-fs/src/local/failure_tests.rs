@@ -1,0 +1,300 @@
+//! What the system refuses, or has no room for, and what becomes of it.
+
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use ftp_types::{Entry, FileKind, FsError, Link, UnixTime, VirtualPath, WriteMode};
+use rustix::fs::{CWD, Dir, FileType, Mode, mknodat};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use tempfile::TempDir;
+
+use super::beneath::Root;
+use super::listing::LocalListing;
+use crate::{BlockingBackend, BlockingListing, Follow, LocalFs, Remains};
+
+const MODES: [WriteMode; 3] = [WriteMode::Replace, WriteMode::Append, WriteMode::From(0)];
+
+/// Does the work as somebody to whom the permissions of files apply: root, too, without what makes it more than others.
+fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const NONE: CapabilitySet = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: NONE, permitted: NONE, inheritable: NONE };
+    thread::scope(|scope| {
+        // Capabilities are a thread's own, and there is no way back to them.
+        let thread = scope.spawn(|| {
+            set_capabilities(None, sets).unwrap();
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::try_from(text).unwrap()
+}
+
+fn home() -> (TempDir, LocalFs) {
+    let home = tempfile::tempdir().unwrap();
+    let fs = LocalFs::open(home.path()).unwrap();
+    (home, fs)
+}
+
+/// A directory that is given back its rights before it is removed with all in it.
+struct Closed(PathBuf);
+
+impl Closed {
+    fn new(home: &TempDir, name: &str, mode: u32) -> Self {
+        let closed = Self(home.path().join(name));
+        closed.set_mode(mode);
+        closed
+    }
+
+    fn set_mode(&self, mode: u32) {
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o755));
+    }
+}
+
+fn content(at: impl AsRef<Path>) -> String {
+    fs::read_to_string(at).unwrap()
+}
+
+fn upload(fs: &LocalFs, at: &str, mode: WriteMode, content: &str) -> Result<Remains, FsError> {
+    let mut writer = fs.create(&path(at), mode)?;
+    let remains = writer.remains();
+    writer.write_all(content.as_bytes())?;
+    writer.finish().map(|_| remains)
+}
+
+fn list(fs: &LocalFs, at: &str) -> Vec<Entry> {
+    let mut listing = fs.list(&path(at)).unwrap();
+    let mut entries = Vec::new();
+    loop {
+        match listing.next_batch(100).unwrap() {
+            batch if batch.is_empty() => return entries,
+            batch => entries.extend(batch),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_opened_is_refused_and_stays_as_it_is() {
+    let (home, fs) = home();
+    let file = home.path().join("file");
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    unprivileged(|| {
+        assert_eq!(fs.open(&path("/file"), 0).err(), Some(FsError::Refused));
+        for mode in MODES {
+            assert_eq!(upload(&fs, "/file", mode, "new"), Err(FsError::Refused), "{mode:?}");
+        }
+    });
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(content(&file), "old");
+    assert_eq!(list(&fs, "/").len(), 1);
+}
+
+#[test]
+fn where_a_directory_takes_no_new_file_the_old_one_is_overwritten() {
+    let (home, fs) = home();
+    fs::create_dir(home.path().join("a")).unwrap();
+    let file = home.path().join("a/file");
+    fs::write(&file, "the old content").unwrap();
+    let _closed = Closed::new(&home, "a", 0o555);
+    unprivileged(|| {
+        drop(fs.create(&path("/a/file"), WriteMode::Replace).unwrap());
+        assert_eq!(content(&file), "the old content", "what sends nothing changes nothing");
+        assert_eq!(upload(&fs, "/a/file", WriteMode::Replace, "new"), Ok(Remains::Overwritten));
+        for mode in [WriteMode::Replace, WriteMode::Append] {
+            assert_eq!(upload(&fs, "/a/new", mode, "new"), Err(FsError::Refused), "{mode:?}");
+        }
+        assert_eq!(fs.create_unique(&path("/a"), b"x").err(), Some(FsError::Refused));
+        assert_eq!(fs.make_directory(&path("/a/new")), Err(FsError::Refused));
+        assert_eq!(fs.remove_file(&path("/a/file")), Err(FsError::Refused));
+        assert_eq!(fs.rename(&path("/a/file"), &path("/file")), Err(FsError::Refused));
+    });
+    assert_eq!(content(&file), "new");
+    assert_eq!(list(&fs, "/a").len(), 1);
+}
+
+#[test]
+fn a_directory_that_lets_nobody_in_tells_names_and_kinds_alone() {
+    let (home, fs) = home();
+    let inside = |name: &str| home.path().join("a").join(name);
+    fs::create_dir_all(inside("directory")).unwrap();
+    fs::write(inside("file"), "content").unwrap();
+    symlink("file", inside("link")).unwrap();
+    mknodat(CWD, inside("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    let _closed = Closed::new(&home, "a", 0o444);
+    let mut entries = unprivileged(|| {
+        assert_eq!(fs.enter(&path("/a")).err(), Some(FsError::Refused));
+        assert!(fs.stat(&path("/a")).unwrap().is_directory());
+        list(&fs, "/a")
+    });
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    let told = entries.iter().map(|entry| (&*entry.name, entry.metadata.kind, entry.metadata.modified));
+    let expected: [(&[u8], _, _); 4] = [
+        (b"directory", FileKind::Directory, None),
+        (b"fifo", FileKind::Other, None),
+        (b"file", FileKind::File, None),
+        (b"link", FileKind::Symlink, None),
+    ];
+    assert!(told.eq(expected), "{entries:?}");
+    assert!(entries.iter().all(|entry| entry.metadata.len == 0));
+    assert_eq!(entries[3].link.as_deref(), Some(&Link::default()));
+}
+
+#[test]
+fn a_directory_that_may_not_be_read_is_not_listed_nor_swept() {
+    let (home, fs) = home();
+    fs::create_dir(home.path().join("a")).unwrap();
+    fs::write(home.path().join("a/.ferry-abandoned.part"), "half").unwrap();
+    let closed = Closed::new(&home, "a", 0o311);
+    unprivileged(|| {
+        assert_eq!(fs.list(&path("/a")).err(), Some(FsError::Refused));
+        assert_eq!(fs.remove_directory(&path("/a")), Err(FsError::NotEmpty));
+        assert!(fs.enter(&path("/a")).is_ok());
+    });
+    assert!(home.path().join("a/.ferry-abandoned.part").exists());
+    closed.set_mode(0o755);
+    assert_eq!(fs.remove_directory(&path("/a")), Ok(()));
+}
+
+#[test]
+fn names_that_are_too_long_for_the_disk_are_refused_as_names() {
+    let (home, fs) = home();
+    fs::write(home.path().join("file"), "content").unwrap();
+    let long = path(&format!("/{}", "n".repeat(256)));
+    for mode in MODES {
+        assert_eq!(fs.create(&long, mode).err(), Some(FsError::InvalidName), "{mode:?}");
+    }
+    assert_eq!(fs.open(&long, 0).err(), Some(FsError::InvalidName));
+    assert_eq!(fs.stat(&long).err(), Some(FsError::InvalidName));
+    assert_eq!(fs.make_directory(&long), Err(FsError::InvalidName));
+    assert_eq!(fs.rename(&path("/file"), &long), Err(FsError::InvalidName));
+    assert_eq!(fs.resolve(&long, Follow::All), Err(FsError::InvalidName));
+    let unique = |prefix: &[u8]| fs.create_unique(&path("/"), prefix).map(|made| made.name).err();
+    assert_eq!(unique(&[b'n'; 248]), Some(FsError::InvalidName));
+    assert_eq!(unique(b"in/side"), Some(FsError::InvalidName));
+    assert_eq!(list(&fs, "/").len(), 1);
+    assert_eq!(unique(&[b'n'; 247]), None);
+}
+
+#[test]
+fn a_name_that_somebody_has_is_not_made_unique_twice() {
+    let (_home, fs) = home();
+    let make = || fs.create_unique(&path("/"), b"x.").map(|made| made.name);
+    // From here on the same names come up.
+    fastrand::seed(7);
+    let first = make().unwrap();
+    fastrand::seed(7);
+    let second = make().unwrap();
+    assert_ne!(first, second);
+    for _ in 2..100 {
+        fastrand::seed(7);
+        make().unwrap();
+    }
+    fastrand::seed(7);
+    assert_eq!(make(), Err(FsError::Exists), "a hundred tries are enough");
+    assert_eq!(list(&fs, "/").len(), 100);
+}
+
+#[test]
+fn staged_directories_are_as_missing_as_staged_files() {
+    let (home, fs) = home();
+    fs::create_dir(home.path().join(".ferry-odd.part")).unwrap();
+    fs::write(home.path().join(".ferry-odd.part/file"), "content").unwrap();
+    let at = path("/.ferry-odd.part/file");
+    assert_eq!(fs.open(&at, 0).err(), Some(FsError::NotFound));
+    assert_eq!(fs.stat(&at).err(), Some(FsError::NotFound));
+    assert_eq!(fs.remove_file(&at), Err(FsError::NotFound));
+    assert_eq!(fs.create(&at, WriteMode::Replace).err(), Some(FsError::NotFound));
+    assert_eq!(fs.list(&path("/.ferry-odd.part")).err(), Some(FsError::NotFound));
+    assert_eq!(content(home.path().join(".ferry-odd.part/file")), "content");
+}
+
+#[test]
+fn the_root_has_a_mode_and_what_is_no_file_no_time_to_set() {
+    let (home, fs) = home();
+    assert_eq!(fs.set_mode(&path("/"), 0o750), Ok(()));
+    assert_eq!(fs.stat(&path("/")).unwrap().mode, Some(0o750));
+    assert_eq!(fs::metadata(home.path()).unwrap().permissions().mode() & 0o7777, 0o750);
+    mknodat(CWD, home.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    assert_eq!(fs.set_modified(&path("/fifo"), UnixTime::EPOCH), Err(FsError::NotRegular));
+    assert_eq!(fs.set_modified(&path("/"), UnixTime::EPOCH), Err(FsError::IsADirectory));
+}
+
+#[test]
+fn a_listing_that_the_system_cannot_go_on_with_says_so() {
+    let (home, _) = home();
+    fs::write(home.path().join("file"), "no directory").unwrap();
+    let root = Arc::new(Root::open(home.path()).unwrap());
+    let names = Dir::new(File::open(home.path().join("file")).unwrap()).unwrap();
+    let mut listing = LocalListing { root, directory: path("/"), names };
+    assert_eq!(listing.next_batch(100), Err(FsError::NotADirectory));
+}
+
+#[test]
+fn what_is_a_link_no_more_when_it_is_looked_at_is_described_as_nothing() {
+    let (home, _) = home();
+    fs::write(home.path().join("file"), "a link a moment ago").unwrap();
+    let root = Root::open(home.path()).unwrap();
+    assert_eq!(root.describe_link(&path("/file")), Link::default());
+    assert_eq!(root.describe_link(&path("/gone")), Link::default());
+}
+
+#[test]
+fn absolute_links_of_a_whole_machine_are_measured_by_its_root() {
+    let home = tempfile::tempdir().unwrap();
+    let real = home.path().canonicalize().unwrap().join("real");
+    fs::create_dir(&real).unwrap();
+    symlink(&real, home.path().join("link")).unwrap();
+    let fs = LocalFs::open("/").unwrap();
+    let link = path(home.path().canonicalize().unwrap().join("link").to_str().unwrap());
+    assert_eq!(fs.resolve(&link, Follow::All), Ok(path(real.to_str().unwrap())));
+    assert_eq!(fs.real_path(&link), Some(home.path().canonicalize().unwrap().join("link")));
+    assert_eq!(fs.real_path(&path("/")), Some(PathBuf::from("/")));
+}
+
+/// What the kernel tells a thread of its own process there, it tells whoever the thread acts as.
+#[test]
+fn the_directories_of_processes_can_be_left_out() {
+    let name = fs::read_link("/proc/self").unwrap();
+    let own = VirtualPath::root().join(name.as_os_str().as_bytes()).unwrap();
+    let status = own.child(b"status").unwrap();
+    let all = LocalFs::open("/proc").unwrap();
+    assert!(all.open(&status, 0).is_ok() && all.list(&own).is_ok());
+
+    let fs = LocalFs::open("/proc").unwrap().without_processes();
+    let mut buffer = [0; 5];
+    assert_eq!(fs.open(&path("/version"), 0).unwrap().read(&mut buffer), Ok(5));
+    assert_eq!(&buffer, b"Linux");
+    assert!(list(&fs, "/").iter().any(|entry| entry.name == own.relative()));
+    for at in [&own, &path("/sys")] {
+        assert!(fs.stat(at).unwrap().is_directory(), "{at}");
+        assert_eq!(fs.list(at).err(), Some(FsError::Refused), "{at}");
+        assert_eq!(fs.enter(at).err(), Some(FsError::Refused), "{at}");
+    }
+    assert_eq!(fs.open(&status, 0).err(), Some(FsError::Refused));
+    assert_eq!(fs.stat(&status).err(), Some(FsError::Refused));
+    assert_eq!(fs.resolve(&path("/self/status"), Follow::All), Err(FsError::Refused));
+    assert_eq!(fs.remove_file(&path("/version")), Err(FsError::Refused));
+}
+
+#[test]
+fn directories_of_other_file_systems_are_none_of_processes() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("a")).unwrap();
+    let fs = LocalFs::open(home.path()).unwrap().without_processes();
+    assert_eq!(upload(&fs, "/a/file", WriteMode::Replace, "new"), Ok(Remains::Partial));
+    assert_eq!(list(&fs, "/a").len(), 1);
+}
