@@ -53,8 +53,9 @@ impl Credentials {
     /// # Errors
     /// What the system says.
     pub fn new(uid: u32, gid: u32, groups: impl IntoIterator<Item = u32>) -> io::Result<Self> {
-        let groups = groups.into_iter().map(Gid::from_raw).collect();
-        let user = Ids { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), groups };
+        // A number that is no id is refused when it is taken on.
+        let groups = groups.into_iter().map(Gid::from_raw_unchecked).collect();
+        let user = Ids { uid: Uid::from_raw_unchecked(uid), gid: Gid::from_raw_unchecked(gid), groups };
         Ok(Self { user, own: Own::of_this_thread()? })
     }
 
@@ -111,3 +112,6 @@ impl Own {
         Ok(set_capabilities(None, CapabilitySets { effective, ..self.capabilities })?)
     }
 }
+
+#[cfg(test)]
+mod tests;
