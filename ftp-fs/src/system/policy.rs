@@ -258,3 +258,6 @@ impl fmt::Display for SystemUsersError {
 }
 
 impl std::error::Error for SystemUsersError {}
+
+#[cfg(test)]
+mod tests;
