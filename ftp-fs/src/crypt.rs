@@ -217,6 +217,7 @@ mod tests {
             (format!("$6$salt${}z", &sha512[1..]), Err(InvalidHash::Malformed)),
             (format!("$5$salt${}E", &sha256[1..]), Err(InvalidHash::Malformed)),
             (format!("$6$sa:lt${sha512}"), Err(InvalidHash::Malformed)),
+            (format!("$6$salt$:{}", &sha512[1..]), Err(InvalidHash::Malformed)),
             (format!("$6$salt${sha512}$"), Err(InvalidHash::Malformed)),
             (format!("$6$rounds=1000$salt${sha512}"), Ok(Scheme::Sha512(1000))),
             (format!("$6$rounds=999$salt${sha512}"), Err(InvalidHash::Parameters)),

@@ -47,3 +47,33 @@ impl Decoys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::password::tests::VERIFIED;
+
+    const FOUR: &str = "$2b$04$abcdefghijklmnopqrstuu9TZCje2SiNZlD32yso8m7CjQBbfb7i.";
+    const FIVE: &str = "$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW";
+
+    #[test]
+    fn a_cost_is_verified_until_the_last_hash_that_has_it_goes() {
+        let [four, five] = [FOUR, FIVE].map(|hash| Arc::new(hash.parse::<HashedPassword>().unwrap()));
+        let mut decoys = Decoys::default();
+        let verified = |decoys: &Decoys, done: Option<&HashedPassword>| {
+            VERIFIED.take();
+            decoys.verify(&Secret::from("wrong"), done);
+            VERIFIED.take()
+        };
+        decoys.add(&four);
+        decoys.add(&four);
+        decoys.remove(&five);
+        assert_eq!(verified(&decoys, None), [four.cost()], "what was never there takes nothing away");
+        decoys.remove(&four);
+        assert_eq!(verified(&decoys, None), [four.cost()]);
+        assert_eq!(verified(&decoys, Some(&five)), [four.cost()]);
+        assert!(verified(&decoys, Some(&four)).is_empty());
+        decoys.remove(&four);
+        assert!(verified(&decoys, None).is_empty());
+    }
+}

@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn behind_the_window_counting_begins_anew() {
+        let mut table = table_with(&[("192.0.2.1", 0), ("192.0.2.1", 10), ("192.0.2.1", 60), ("192.0.2.1", 61)]);
+        assert!(!table.is_locked(ip("192.0.2.1"), seconds(61)));
+        table.record_failure(ip("192.0.2.1"), seconds(62));
+        assert!(table.is_locked(ip("192.0.2.1"), seconds(119)));
+        assert!(!table.is_locked(ip("192.0.2.1"), seconds(120)));
+    }
+
+    #[test]
     fn a_policy_may_change_and_what_counts_is_kept() {
         let mut table = table_with(&[("192.0.2.1", 0), ("192.0.2.1", 0), ("192.0.2.1", 0)]);
         table.set_policy(LockoutPolicy { failures: 0, ..POLICY });
@@ -206,5 +215,16 @@ mod tests {
         let table = table_with(&[("192.0.2.1", 0), ("192.0.2.2", 1), ("192.0.2.3", 2)]);
         assert_eq!(table.counts.len(), 2);
         assert!(!table.counts.contains_key(&ip("192.0.2.1")));
+    }
+
+    #[test]
+    fn there_is_always_room_for_one_address_and_first_for_what_counts_no_more() {
+        let mut table = table_with(&[("192.0.2.1", 0), ("192.0.2.2", 60)]);
+        table.record_failure(ip("192.0.2.3"), seconds(60));
+        assert!(!table.counts.contains_key(&ip("192.0.2.1")));
+        table.set_policy(LockoutPolicy { failures: 1, addresses: 0, ..POLICY });
+        table.record_failure(ip("192.0.2.4"), seconds(61));
+        assert_eq!(table.counts.len(), 1);
+        assert!(table.is_locked(ip("192.0.2.4"), seconds(61)));
     }
 }

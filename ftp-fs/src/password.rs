@@ -237,6 +237,7 @@ pub(crate) mod tests {
             ("secret", InvalidHash::Malformed),
             ("$md5$c29tZXNhbHQ$wWKIMhR9lyDFvRz9", InvalidHash::UnknownScheme),
             ("$argon2id$v=19$m=65536,t=2,p=1", InvalidHash::Incomplete),
+            ("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ", InvalidHash::Incomplete),
             (
                 "$argon2id$v=19$m=1,t=0,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
                 InvalidHash::Parameters,

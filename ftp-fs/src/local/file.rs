@@ -221,4 +221,36 @@ mod tests {
         assert!(writer.write_all(b"").is_err());
         assert!(writer.finish().is_err());
     }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn an_upload_that_the_disk_has_no_room_for_fails_to_its_end() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut writer = Box::new(LocalWriter::in_place(full, &VirtualPath::root(), None));
+        assert_eq!(writer.write_all(b"content"), Err(FsError::NoSpace));
+        assert_eq!(writer.finish(), Err(FsError::NoSpace));
+    }
+
+    #[test]
+    fn only_a_new_file_that_did_not_fit_gives_its_space_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = VirtualPath::root().child(b"file").unwrap();
+        let make = || LocalWriter::make(File::open(folder.path()).unwrap().as_fd(), b"file", &path).unwrap();
+        let append = || {
+            let root = Root::open(folder.path()).unwrap();
+            LocalWriter::open(&root, &path, WriteMode::Append).unwrap()
+        };
+        let left = |mut writer: LocalWriter, error| {
+            writer.write_all(b"content").unwrap();
+            writer.give_up(error);
+            assert_eq!(Box::new(writer).finish(), Err(error));
+            std::fs::read(folder.path().join("file")).unwrap().len()
+        };
+        assert_eq!(left(make(), FsError::NoSpace), 0);
+        assert_eq!(left(append(), FsError::NoSpace), 7, "it was there before");
+        std::fs::remove_file(folder.path().join("file")).unwrap();
+        assert_eq!(left(make(), FsError::Io), 7, "a later upload may go on with it");
+        std::fs::remove_file(folder.path().join("file")).unwrap();
+        assert_eq!(left(make(), FsError::QuotaExceeded), 0);
+    }
 }

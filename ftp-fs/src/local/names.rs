@@ -61,3 +61,51 @@ impl Table {
         work(&mut known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// How often a name was asked for.
+    fn asked(lookups: &AtomicUsize) -> usize {
+        lookups.swap(0, Ordering::Relaxed)
+    }
+
+    #[test]
+    fn what_was_asked_once_is_remembered_for_a_while() {
+        static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+        let table = Table::new(|id| {
+            LOOKUPS.fetch_add(1, Ordering::Relaxed);
+            (id != 7).then(|| id.to_string().into())
+        });
+        for _ in 0..3 {
+            assert_eq!(table.get(1).as_deref(), Some("1"));
+            assert_eq!(table.get(7), None);
+        }
+        assert_eq!(asked(&LOOKUPS), 2, "that there is no name is remembered as well");
+        table.with(|known| known.since = known.since.checked_sub(LIFETIME + Duration::from_secs(1)).unwrap());
+        assert_eq!(table.get(1).as_deref(), Some("1"));
+        assert_eq!((asked(&LOOKUPS), table.with(|known| known.names.len())), (1, 1));
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_there_is_room_for() {
+        static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+        let table = Table::new(|_| {
+            LOOKUPS.fetch_add(1, Ordering::Relaxed);
+            None
+        });
+        (0..=CAPACITY as u32).for_each(|id| drop(table.get(id)));
+        assert_eq!(asked(&LOOKUPS), CAPACITY + 1);
+        table.get(0);
+        assert_eq!((asked(&LOOKUPS), table.with(|known| known.names.len())), (1, 1), "it began anew");
+    }
+
+    #[test]
+    fn the_owner_and_the_group_of_everything_have_names() {
+        assert_eq!(owner(0).as_deref(), Some("root"));
+        assert!(group(0).is_some());
+    }
+}

@@ -68,3 +68,61 @@ fn a_download_goes_on_with_what_it_began_with() {
     fs.remove_file(&path("/a")).unwrap();
     assert_eq!(reader.read(&mut [0; 100]), Ok(10));
 }
+
+#[test]
+fn what_failed_once_fails_to_its_end() {
+    let fs = MemoryFs::with_capacity(10);
+    for mode in [WriteMode::Replace, WriteMode::Append] {
+        put(&fs, "/a", WriteMode::Replace, 5).unwrap();
+        let mut writer = fs.create(&path("/a"), mode).unwrap();
+        assert_eq!(writer.write_all(&[0; 11]), Err(FsError::NoSpace), "{mode:?}");
+        assert_eq!(writer.write_all(&[0; 1]), Err(FsError::NoSpace), "{mode:?}: there would be room for this");
+        assert_eq!(writer.finish(), Err(FsError::NoSpace), "{mode:?}");
+        assert_eq!(len(&fs, "/a"), 5, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_directory_may_take_the_place_of_an_empty_one() {
+    let fs = MemoryFs::default();
+    for at in ["/from", "/empty", "/full", "/full/sub"] {
+        fs.make_directory(&path(at)).unwrap();
+    }
+    put(&fs, "/from/file", WriteMode::Replace, 3).unwrap();
+    put(&fs, "/file", WriteMode::Replace, 1).unwrap();
+    assert_eq!(fs.rename(&path("/from"), &path("/full")), Err(FsError::NotEmpty));
+    assert_eq!(fs.rename(&path("/from"), &path("/file")), Err(FsError::NotADirectory));
+    assert_eq!(fs.rename(&path("/file"), &path("/empty")), Err(FsError::IsADirectory));
+    assert_eq!(fs.rename(&path("/from"), &path("/from/below")), Err(FsError::InvalidName));
+    assert_eq!(fs.rename(&path("/from"), &path("/empty")), Ok(()));
+    assert_eq!(len(&fs, "/empty/file"), 3);
+    assert_eq!(fs.stat(&path("/from")).err(), Some(FsError::NotFound));
+    assert_eq!(fs.stat(&path("/from/file")).err(), Some(FsError::NotFound));
+}
+
+#[test]
+fn a_directory_whose_content_would_get_too_long_paths_stays_where_it_is() {
+    let fs = MemoryFs::new();
+    let (long, deep) = (format!("/{}", "l".repeat(5000)), format!("/a/{}", "d".repeat(5000)));
+    fs.make_directory(&path("/a")).unwrap();
+    fs.make_directory(&path(&long)).unwrap();
+    put(&fs, "/a/b", WriteMode::Replace, 1).unwrap();
+    put(&fs, &deep, WriteMode::Replace, 2).unwrap();
+    assert_eq!(fs.rename(&path("/a"), &path(&format!("{long}/a"))), Err(FsError::InvalidName));
+    assert_eq!((len(&fs, "/a/b"), len(&fs, &deep)), (1, 2));
+    assert_eq!(fs.list(&path(&long)).unwrap().next_batch(10), Ok(Vec::new()));
+}
+
+#[test]
+fn a_name_that_somebody_has_is_not_made_unique_twice() {
+    let fs = MemoryFs::new();
+    // After a seed the same names come up.
+    let make = || {
+        fastrand::seed(7);
+        fs.create_unique(&path("/"), b"x.").map(|made| made.name)
+    };
+    let names: std::collections::BTreeSet<_> = (0..100).map(|_| make().unwrap()).collect();
+    assert_eq!(names.len(), 100);
+    assert_eq!(make(), Err(FsError::Exists), "a hundred tries are enough");
+    assert_eq!(fs.create_unique(&path("/"), b"in/side").map(drop), Err(FsError::InvalidName));
+}
