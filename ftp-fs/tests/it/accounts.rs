@@ -150,7 +150,7 @@ fn a_home_may_be_a_link() {
     std::fs::create_dir(&real).unwrap();
     std::os::unix::fs::symlink("real", &link).unwrap();
     let users = VirtualUsers::new();
-    users.add(NewUser::new(user("alice"), plain("x"), &*link).letters("elw")).map(drop).unwrap();
+    users.add(NewUser::new(user("alice"), plain("x"), link).letters("elw")).map(drop).unwrap();
     assert_eq!(users.get(&user("alice")).unwrap().home, Some(real.canonicalize().unwrap()));
     let view = ftp_fs::UserView::new(&login(&users, "alice", "x").unwrap(), Inline);
     crate::common::put(&view, "/file", "content").unwrap();
@@ -176,15 +176,51 @@ fn mistakes_are_reported_in_their_order() {
 fn overrides_are_for_directories_that_exist_below_the_home() {
     let storage = MemoryFs::new();
     ftp_fs::BlockingBackend::make_directory(&storage, &path("/in")).unwrap();
+    drop(ftp_fs::BlockingBackend::create(&storage, &path("/file"), ftp_types::WriteMode::Replace).unwrap());
     let users = VirtualUsers::new();
     users.add(NewUser::new(user("alice"), plain("x"), Storage::blocking(storage))).unwrap();
     let add = |name: &str, at: &str| users.override_permissions(&user(name), rule(at, "w", true));
     assert!(matches!(add("bob", "/in"), Err(UserError::Unknown(_))));
     assert!(matches!(add("alice", "/nothing"), Err(UserError::NoSuchDirectory(_))));
+    assert!(matches!(add("alice", "/file"), Err(UserError::NoSuchDirectory(_))), "it is for directories");
     assert!(matches!(add("alice", "/"), Err(UserError::OverridesHome)));
     assert!(matches!(add("alice", "/in"), Ok(None)));
     let rules = login(&users, "alice", "x").unwrap().permissions;
     assert_eq!(rules.at(&path("/in/x"), false).to_string(), "w");
+}
+
+/// Nobody waits for it, so it is not asked what is there.
+#[test]
+fn an_override_in_storage_with_futures_is_taken_by_its_path() {
+    let mounts = ftp_fs::Mounts::new(memory()).with(path("/in"), memory()).unwrap();
+    let users = VirtualUsers::new();
+    users.add(NewUser::new(user("alice"), plain("x"), Storage::Async(mounts.into_backend(Inline)))).unwrap();
+    let add = |at: &str| users.override_permissions(&user("alice"), rule(at, "w", true));
+    assert!(matches!(add("/"), Err(UserError::OverridesHome)));
+    assert!(matches!(add("/anything"), Ok(None)));
+    assert_eq!(login(&users, "alice", "x").unwrap().permissions.overrides(), [rule("/anything", "w", true)]);
+}
+
+#[test]
+fn an_override_changes_nothing_of_what_proves_a_user() {
+    let hash = "$5$Xy./9z$cYffGY9CQb/SpTtuixJwLoG0y8oSnH6Q336HNEMCxPD";
+    let home = || {
+        let storage = MemoryFs::new();
+        ftp_fs::BlockingBackend::make_directory(&storage, &path("/in")).unwrap();
+        Storage::blocking(storage)
+    };
+    let users = VirtualUsers::new();
+    for (name, credential, right, wrong) in [
+        ("plain", plain("correct horse"), true, false),
+        ("hash", Credential::Hash(hash.to_owned()), true, false),
+        ("any", Credential::Any, true, true),
+        ("none", Credential::None, false, false),
+    ] {
+        users.add(NewUser::new(user(name), credential, home())).unwrap();
+        users.override_permissions(&user(name), rule("/in", "elr", true)).unwrap();
+        assert_eq!(login(&users, name, "correct horse").is_ok(), right, "{name}");
+        assert_eq!(login(&users, name, "wrong").is_ok(), wrong, "{name}");
+    }
 }
 
 #[test]
@@ -228,6 +264,10 @@ fn the_right_password_does_not_help_who_is_locked_out() {
     assert!(login(&guarded, "ftp", "").is_ok(), "and this does not forgive the guess");
     assert!(rejected(login(&guarded, "alice", "guess")));
     assert!(rejected(login(&guarded, "alice", "x")));
+    guarded.set_policy(LockoutPolicy { failures: 3, ..policy });
+    assert!(login(&guarded, "alice", "x").is_ok(), "two failures are not enough any more");
+    guarded.set_policy(policy);
+    assert!(rejected(login(&guarded, "alice", "x")), "and have not been forgotten");
 }
 
 #[test]

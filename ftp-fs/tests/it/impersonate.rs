@@ -197,6 +197,15 @@ fn what_hooks_ask_is_passed_on() {
     let storage = Impersonated::new(Arc::new(Somebody::default()), LocalFs::open(directory.path()).unwrap());
     assert_eq!(storage.real_path(&path("/a")), Some(directory.path().canonicalize().unwrap().join("a")));
     assert_eq!(storage.create(&path("/a"), WriteMode::Replace).unwrap().remains(), Remains::Partial);
+    assert!(storage.open(&path("/a"), 0).unwrap().as_file().is_some());
+}
+
+#[test]
+fn to_enter_is_not_the_same_as_to_look_for_whoever_does_it() {
+    let (somebody, storage) = strict(Somebody::default());
+    assert!(storage.enter(&VirtualPath::root()).unwrap().is_directory());
+    assert_eq!(storage.enter(&path("/nothing")).err(), Some(FsError::NotFound));
+    assert_eq!(somebody.begun.load(Ordering::Relaxed), 2);
 }
 
 #[test]
@@ -209,6 +218,11 @@ fn opening_the_back_end_is_done_as_the_user() {
     let error = Impersonated::open(somebody, open).err().unwrap();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert!(!ACTING.get());
+    let storage = Impersonated::open(Arc::new(Somebody::default()), || Ok(Strict(MemoryFs::new()))).unwrap();
+    assert!(storage.stat(&VirtualPath::root()).is_ok());
+    let refused = Arc::new(Somebody { refuses: true, ..Somebody::default() });
+    let never = || -> io::Result<MemoryFs> { panic!("opened as the server") };
+    assert_eq!(Impersonated::open(refused, never).err().unwrap().kind(), io::ErrorKind::PermissionDenied);
 }
 
 #[test]

@@ -4,8 +4,10 @@ mod accounts;
 mod common;
 mod conformance;
 mod impersonate;
+mod least;
 mod mounts;
 mod offload;
+mod scripted;
 mod stacked;
 #[cfg(target_os = "linux")]
 mod system_users;

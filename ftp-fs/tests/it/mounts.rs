@@ -1,8 +1,8 @@
 //! Several storages in one tree.
 
 use crate::common::{Inline, get, list, path, put, user};
-use ftp_fs::{Account, LocalFs, MemoryFs, MountError, Mounts, Storage, UserView};
-use ftp_types::{FsError, Permissions, Right};
+use ftp_fs::{Account, Follow, LocalFs, MemoryFs, MountError, Mounts, Storage, UserView};
+use ftp_types::{FsError, Permissions, Right, UnixTime};
 use futures_lite::future::block_on;
 
 fn memory() -> Storage {
@@ -102,6 +102,37 @@ fn a_mount_point_is_taken_once_and_never_the_root() {
 }
 
 #[test]
+fn directories_that_only_lead_to_a_mount_are_there_for_whoever_asks() {
+    let mounts = Mounts::new(memory()).with(path("/a/b/c"), memory()).unwrap();
+    let backend = mounts.into_backend(Inline);
+    for at in ["/a", "/a/b", "/a/b/c"] {
+        assert!(block_on(backend.stat(&path(at))).unwrap().is_directory(), "{at}");
+        assert!(block_on(backend.enter(&path(at))).unwrap().is_directory(), "{at}");
+        for follow in [Follow::All, Follow::Parents] {
+            assert_eq!(block_on(backend.resolve(&path(at), follow)), Ok(path(at)));
+        }
+    }
+    assert_eq!(block_on(backend.resolve(&path("/a/x"), Follow::All)), Err(FsError::NotFound));
+    assert_eq!(block_on(backend.stat(&path("/a/bc"))).err(), Some(FsError::NotFound));
+    assert_eq!(block_on(backend.enter(&path("/a/bc"))).err(), Some(FsError::NotFound));
+}
+
+#[test]
+fn what_is_changed_is_changed_behind_the_mount() {
+    let inside = memory();
+    let view = view(Mounts::new(memory()).with(path("/data"), inside.clone()).unwrap());
+    put(&view, "/data/file", "content").unwrap();
+    put(&view, "/data/other", "content").unwrap();
+    block_on(view.set_mode(&path("/data/file"), 0o600)).unwrap();
+    block_on(view.set_modified(&path("/data/file"), UnixTime::from_seconds(7))).unwrap();
+    block_on(view.remove_file(&path("/data/other"))).unwrap();
+    let own = inside.into_backend(Inline);
+    let found = block_on(own.stat(&path("/file"))).unwrap();
+    assert_eq!((found.mode, found.modified), (Some(0o600), Some(UnixTime::from_seconds(7))));
+    assert_eq!(block_on(own.stat(&path("/other"))).err(), Some(FsError::NotFound));
+}
+
+#[test]
 #[cfg(unix)]
 fn links_stay_in_their_storage() {
     use std::fs;
@@ -114,6 +145,8 @@ fn links_stay_in_their_storage() {
     let shared = tempfile::tempdir().unwrap();
     fs::write(shared.path().join("real"), "shared").unwrap();
     symlink(shared.path().join("real"), shared.path().join("absolute")).unwrap();
+    symlink(shared.path().join("nothing"), shared.path().join("dangling")).unwrap();
+    symlink("real", shared.path().join("relative")).unwrap();
     let local = |at: &tempfile::TempDir| Storage::blocking(ftp_fs::LocalFs::open(at.path()).unwrap());
     let view = view(Mounts::new(local(&home)).with(path("/data"), local(&shared)).unwrap());
     assert_eq!(get(&view, "/across"), Err(FsError::Outside));
@@ -123,4 +156,8 @@ fn links_stay_in_their_storage() {
     assert_eq!(link("/", b"across").text, None);
     assert_eq!(link("/data", b"absolute").text, Some(b"/data/real".to_vec()));
     assert_eq!(link("/data", b"absolute").path, Some(path("/data/real")));
+    assert_eq!(link("/data", b"relative").text, Some(b"real".to_vec()));
+    assert_eq!(link("/data", b"relative").path, Some(path("/data/real")));
+    assert_eq!(link("/data", b"dangling").text, Some(b"/data/nothing".to_vec()));
+    assert_eq!(link("/data", b"dangling").path, None);
 }

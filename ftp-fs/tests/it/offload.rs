@@ -65,6 +65,13 @@ fn a_dropped_future_takes_the_open_file_down() {
     assert_eq!(block_on(writer.write_all(b"more".to_vec())), (b"more".to_vec(), Err(FsError::Cancelled)));
     assert_eq!(block_on(writer.finish()), Err(FsError::Cancelled));
     assert_eq!(block_on(fs.stat(&path("/file"))).map(|metadata| metadata.len), Ok(0));
+
+    let mut reader = block_on(fs.open(&path("/file"), 0)).unwrap();
+    hops.0.1.store(true, Ordering::Relaxed);
+    assert!(reader.read(vec![0; 3]).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    hops.0.1.store(false, Ordering::Relaxed);
+    assert_eq!(block_on(reader.read(vec![1, 2])), (vec![1, 2], Err(FsError::Cancelled)), "the buffer comes back");
+    assert_eq!(block_on(reader.metadata()).err(), Some(FsError::Cancelled));
 }
 
 #[test]

@@ -117,7 +117,9 @@ fn checks_say_what_the_operation_would_say_and_make_nothing() {
     assert_eq!(block_on(view.check_open(&path("/file"), 7)), Ok(()));
     assert_eq!(block_on(view.check_open(&path("/file"), 8)), Err(FsError::OffsetPastEnd));
     assert_eq!(block_on(view.check_open(&path("/in"), 0)), Err(FsError::IsADirectory));
+    assert_eq!(create("/in", WriteMode::From(0)), Err(FsError::IsADirectory));
     assert_eq!(block_on(view.check_rename(&path("/"))), Err(FsError::IsRoot));
+    assert_eq!(block_on(view.check_rename(&path("/in"))), Ok(()));
     assert_eq!(list(&view, "/").unwrap().len(), 3);
 }
 
@@ -138,6 +140,11 @@ fn renaming_neither_widens_rights_nor_moves_an_override() {
     assert_eq!(try_rename(&[("/in", "elr", true)], "/in/file", "/new"), Err(FsError::Denied));
     assert_eq!(try_rename(&[("/in", "elr", true)], "/", "/new"), Err(FsError::IsRoot));
     assert_eq!(try_rename(&[("/in", "elr", true)], "/file", "/"), Err(FsError::IsRoot));
+    let check = |from: &str| block_on(view(tree(), "elrf", &[("/in/sub", "elf", true)]).check_rename(&path(from)));
+    assert_eq!(check("/in/sub"), Err(FsError::Denied));
+    assert_eq!(check("/in"), Err(FsError::Denied));
+    assert_eq!(check("/in2"), Ok(()));
+    assert_eq!(check("/in/sub/file"), Ok(()));
 }
 
 #[cfg(unix)]
@@ -263,6 +270,21 @@ mod links {
         let directory = entries.iter().find(|entry| entry.name == b"link").unwrap().followed();
         assert_eq!((directory.is_directory(), directory.modified), (true, None));
         assert!(!entries.last().unwrap().followed().is_file());
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn checks_refuse_what_is_neither_file_nor_directory() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let (home, storage) = home();
+        mknodat(CWD, home.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+        let view = view(storage, "elradfmwMT", &[]);
+        assert_eq!(block_on(view.check_open(&path("/fifo"), 0)), Err(FsError::NotRegular));
+        for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::From(1)] {
+            assert_eq!(block_on(view.check_create(&path("/fifo"), mode)), Err(FsError::NotRegular), "{mode:?}");
+        }
+        assert_eq!(block_on(view.check_rename(&path("/fifo"))), Ok(()));
     }
 
     /// Swaps a public directory and a link to the private one under the operations, as fast as it can.

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use ftp_fs::{
-    Account, AuthError, ClientCertificate, Credential, Fingerprint, InvalidFingerprint, LocalFs, MemoryFs, MountError,
-    NewUser, Storage, UserError, VirtualUsers, Warning,
+    Account, AuthError, ClientCertificate, Credential, Fingerprint, InvalidFingerprint, InvalidHash, LocalFs, MemoryFs,
+    MountError, NewUser, Storage, UserError, VirtualUsers, Warning,
 };
 use ftp_types::{Permissions, Secret};
 
@@ -59,6 +59,28 @@ fn what_is_wrong_with_an_override() {
     assert_eq!(refused("alice", "/"), ("can't override home directory permissions".into(), None));
     assert_eq!(refused("alice", "/out"), ("path escapes user home directory: '/out'".into(), None));
     assert!(users.override_permissions(&user("alice"), rule("/in", "elr", true)).is_ok());
+}
+
+#[test]
+fn what_is_wrong_with_a_hash() {
+    let said = [
+        InvalidHash::Malformed,
+        InvalidHash::UnknownScheme,
+        InvalidHash::Incomplete,
+        InvalidHash::Parameters,
+        InvalidHash::TooCostly,
+    ]
+    .map(|error| error.to_string());
+    let begins = [
+        "not a password hash of the form $scheme$parameters$salt$hash",
+        "unknown scheme of a password hash (known: argon2id, ",
+        "a password hash without salt or without hash",
+        "a password hash with parameters that its scheme does not have",
+        "a password hash that takes too long to verify (at most: bcrypt with cost 16, ",
+    ];
+    for (said, begins) in said.iter().zip(begins) {
+        assert!(said.starts_with(begins), "{said}");
+    }
 }
 
 #[test]
