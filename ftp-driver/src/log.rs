@@ -2,7 +2,8 @@
 //!
 //! Commands and replies come masked and escaped from the core; paths and names escape themselves.
 
-use ftp_proto::{Change, CloseReason, Direction, Event, LoginError, Reply, TransferReport};
+use ftp_proto::{Change, CloseReason, CommandLine, Direction, Event, LoginError, Reply, TransferReport};
+use ftp_types::UserName;
 use tracing::{Span, debug, field, info, info_span, warn};
 
 use crate::observer::{SessionInfo, Summary};
@@ -39,14 +40,22 @@ pub(crate) fn event(event: &Event) {
     match event {
         Event::Command(line) => debug!(target: "ftp_driver::commands", "{line}"),
         Event::LoggedIn(user) => info!(%user, "logged in"),
-        Event::LoginFailed { user, reason: LoginError::Unavailable } => warn!(%user, "nobody could judge a login"),
-        Event::LoginFailed { user, reason } => info!(%user, ?reason, "login failed"),
+        Event::LoginFailed { user, reason: LoginError::Unavailable } => {
+            warn!(user = masked(user), "nobody could judge a login");
+        }
+        Event::LoginFailed { user, reason } => info!(user = masked(user), ?reason, "login failed"),
         Event::LoggedOut { user, reason } => info!(%user, %reason, "logged out"),
         Event::Changed(change) => changed(change),
         Event::Transferred(report) => transferred(report),
         Event::StrayAnswer(action) => warn!(%action, "an answer came for an action that was not waiting for one"),
         other => debug!(?other, "event"),
     }
+}
+
+/// A name that nobody has may have a password behind it: `USER alice PASS secret`.
+fn masked(user: &UserName) -> String {
+    let line = CommandLine::new(format!("USER {user}").as_bytes()).to_string();
+    line.strip_prefix("USER ").unwrap_or_default().to_owned()
 }
 
 fn changed(change: &Change) {
@@ -71,5 +80,18 @@ fn transferred(report: &TransferReport) {
     match &report.end {
         Ok(()) => info!(%path, bytes, seconds, "{what} complete"),
         Err(reason) => info!(%path, bytes, seconds, ?reason, "{what} incomplete"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_behind_a_name_is_not_logged() {
+        let shown = |name: &str| masked(&UserName::parse(name.as_bytes()).unwrap());
+        assert_eq!(shown("alice PASS hunter2"), "alice PASS ******");
+        assert_eq!(shown("alice"), "alice");
+        assert_eq!(shown("żółw"), "żółw");
     }
 }

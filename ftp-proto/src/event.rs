@@ -7,8 +7,7 @@ use core::time::Duration;
 use ftp_types::{Escaped, UserName, VirtualPath};
 
 use crate::action::{ActionId, Change, LoginError, Representation, TransferError};
-use crate::parse::{self, Command};
-use crate::text::split_word;
+use crate::secrets;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,49 +117,13 @@ impl CommandLine {
     /// Takes a line as the client sent it.
     #[must_use]
     pub fn new(line: &[u8]) -> Self {
-        Self { line: masked(line).unwrap_or_else(|| line.to_vec()) }
+        Self { line: secrets::masked(line).unwrap_or_else(|| line.to_vec()) }
     }
 
     /// A line of which nothing is shown.
     pub(crate) fn hidden() -> Self {
         Self { line: b"******".to_vec() }
     }
-}
-
-/// What to show in place of a line that has, or may have, a secret in it: PASS, ACCT and ADAT; a password sent along
-/// with USER or SITE; and what is no command but looks like a misspelt PASS.
-fn masked(line: &[u8]) -> Option<Vec<u8>> {
-    let (verb, argument) = parse::words(line);
-    match Command::parse(line).map(|command| command.info().name) {
-        Some(name @ ("PASS" | "ACCT" | "ADAT")) => Some(starred(name.as_bytes())),
-        Some("USER") => {
-            let place = argument.windows(6).position(|part| is_pass(part.trim_ascii()))?;
-            Some([b"USER ", &argument[..place], &starred(b" PASS")].concat())
-        }
-        Some("SITE") => {
-            let (service, _) = split_word(argument);
-            let changes_password = mentions_pass(service) || service.eq_ignore_ascii_case(b"PSWD");
-            changes_password.then(|| starred(&[b"SITE ", service].concat()))
-        }
-        Some(_) => None,
-        None if mentions_pass(line) => {
-            let shown = verb.windows(4).position(is_pass).unwrap_or(0);
-            Some([&verb[..shown], &starred(b"PASS")].concat())
-        }
-        None => is_slip(verb, b"PASS").then(|| starred(verb)),
-    }
-}
-
-fn starred(shown: &[u8]) -> Vec<u8> {
-    [shown, b" ******"].concat()
-}
-
-fn is_pass(word: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(b"PASS")
-}
-
-fn mentions_pass(text: &[u8]) -> bool {
-    text.windows(4).any(is_pass)
 }
 
 /// Whether one slip of the finger makes this of the word: a letter more, less or wrong, or two in the wrong order.
@@ -247,16 +210,22 @@ mod tests {
             ("\0PASS secret", "PASS ******"),
             ("PASSsecret", "PASS ******"),
             ("x PASS secret", "PASS ******"),
-            ("PAS secret", "PAS ******"),
+            ("PAS hunter2 secret", "PAS ******"),
             ("PSAS secret", "PSAS ******"),
             ("psss secret", "psss ******"),
-            ("PPASS secret", "PPASS ******"),
+            ("PPASS secret", "PASS ******"),
             ("ACCT secret", "ACCT ******"),
             ("ADAT c2VjcmV0", "ADAT ******"),
             ("USER alice pass secret", "USER alice PASS ******"),
-            ("USER alice\tPASS\tsecret", "USER alice PASS ******"),
+            ("USER alice\tPASS\tsecret", "USER alice\\tPASS ******"),
+            ("ACCT\tsecret", "ACCT ******"),
+            ("PAS\thunter2 secret", "PAS ******"),
+            ("ENC c2VjcmV0 secret", "ENC ******"),
+            ("AUTH PLAIN secret", "AUTH ******"),
             ("SITE PSWD secret new-secret", "SITE PSWD ******"),
-            ("site passwd secret", "SITE passwd ******"),
+            ("SITE  PSWD secret", "SITE  PSWD ******"),
+            ("SITE CPWD secret", "SITE CPWD ******"),
+            ("site passwd secret", "SITE PASS ******"),
         ] {
             let is = CommandLine::new(line.as_bytes()).to_string();
             assert!(!is.contains("secret") && is.ends_with(shown), "{line}: {is}");

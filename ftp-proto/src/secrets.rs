@@ -1,10 +1,9 @@
-//! What to keep of a client's lines in a recording: all but the secrets, in lines that a session answers in the same
-//! way.
+//! What to show in a log and to keep in a recording of a client's lines: all but the secrets.
 //!
-//! The log masks what it shows to people ([`CommandLine`](crate::CommandLine)). A recording is stricter, since it is sent
-//! to others, and has one more thing to care for: to a session, the line that is kept must be the same as the one that
-//! came, but for the secret. So it is of a length that tells nothing, known or unknown as a command as it was, a user
-//! name or none, and an HTTP request if it was one.
+//! A recording is stricter than the log ([`CommandLine`](crate::CommandLine)), since it is sent to others, and has one more
+//! thing to care for: to a session, the line that is kept must be the same as the one that came, but for the secret. So it
+//! is of a length that tells nothing, known or unknown as a command as it was, a user name or none, and an HTTP request if
+//! it was one.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -69,6 +68,14 @@ impl SecretFilter {
     }
 }
 
+/// What the log shows in place of a line that has, or may have, a secret in it.
+pub(crate) fn masked(line: &[u8]) -> Option<Vec<u8>> {
+    match Command::parse(line) {
+        Some(command) => known(&command, false),
+        None => suspect(line).map(|shown| [&shown, &b" "[..], STARS].concat()),
+    }
+}
+
 const STARS: &[u8] = b"******";
 /// The commands whose argument is a secret.
 const SECRETS: [&[u8]; 3] = [b"PASS", b"ACCT", b"ADAT"];
@@ -123,7 +130,7 @@ fn site(argument: &[u8]) -> Option<Vec<u8>> {
     let (blanks, rest) = argument.split_at(blanks);
     let (service, behind) = split_word(rest);
     if let Some(shown) = suspect(service) {
-        return Some([b"SITE ", blanks, &shown, STARS].concat());
+        return Some([b"SITE ", blanks, &shown, b" ", STARS].concat());
     }
     let is_known = [&b"CHMOD"[..], b"HELP"].iter().any(|known| known.eq_ignore_ascii_case(service));
     let hides = behind.is_some_and(|behind| !behind.is_empty()) && !is_known;
@@ -195,8 +202,8 @@ mod tests {
             ("site cpwd old new", "SITE cpwd ******"),
             ("AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", "AUTH ******"),
             ("PWD hunter2", "PWD ******"),
-            ("SITE PSWD secret", "SITE PSWD******"),
-            ("SITE  PASSsecret", "SITE  PASS******"),
+            ("SITE PSWD secret", "SITE PSWD ******"),
+            ("SITE  PASSsecret", "SITE  PASS ******"),
             ("SITE\tPSWD secret", "PSWD******"),
             ("GET /?pass=secret HTTP/1.1", "PASS****** HTTP/1.1"),
         ] {

@@ -58,7 +58,9 @@ fn shows_no_password(junk: &[u8]) {
     let (pass, acct, adat, user) = (spelled("PASS"), spelled("ACCT"), spelled("ADAT"), spelled("USER"));
     for verb in [&pass, &acct, &adat] {
         for blanks in ["", " ", "\t \t"] {
-            hides(&[blanks.as_bytes(), verb.as_bytes(), b" ", junk, SECRET.as_bytes()].concat());
+            for between in [" ", "\t", ""] {
+                hides(&[blanks.as_bytes(), verb.as_bytes(), between.as_bytes(), junk, SECRET.as_bytes()].concat());
+            }
         }
     }
     hides(&[user.as_bytes(), b" alice ", pass.as_bytes(), b" ", junk, SECRET.as_bytes()].concat());
