@@ -90,6 +90,11 @@ coverage *ARGS:
 planted *NAMES:
     ci/planted.sh {{NAMES}}
 
+# Changes ftp-proto and ftp-fs in thousands of small ways, and shows which of them no test notices; about an hour.
+# `just mutants ftp-proto --only login.rs` for some of them, `--again` for those that survived last time.
+mutants *ARGS:
+    cargo run --locked -p ferry-mutants -- {{ARGS}}
+
 # Simulates the whole driver with new seeds for so many seconds; one that fails is told with the command to see it again.
 simulate SECONDS="3600":
     SIMULATE_SECONDS={{SECONDS}} cargo test --release -p ferry-tests --test simulate new_seeds -- --ignored --nocapture
