@@ -128,3 +128,6 @@ impl ConversationAdapter for Password {
         tracing::debug!(message = %message.as_ref().display(), "PAM");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,3 +62,6 @@ impl Impersonate for Root {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
