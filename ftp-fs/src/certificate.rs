@@ -115,7 +115,8 @@ mod tests {
         assert!(shown.starts_with("BA:78:16:BF:") && shown.len() == 95);
         assert_eq!(shown.parse(), Ok(fingerprint));
         assert_eq!(shown.to_lowercase().parse(), Ok(fingerprint));
-        assert_eq!(ClientCertificate::new(*b"abc").fingerprint(), fingerprint);
+        let certificate = ClientCertificate::new(*b"abc");
+        assert_eq!((certificate.der(), certificate.fingerprint()), (&b"abc"[..], fingerprint));
     }
 
     #[test]

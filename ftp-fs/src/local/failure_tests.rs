@@ -126,6 +126,55 @@ fn where_a_directory_takes_no_new_file_the_old_one_is_overwritten() {
     assert_eq!(list(&fs, "/a").len(), 1);
 }
 
+/// Gives a file or directory to somebody else. Only root can; whoever runs these tests otherwise has no such files.
+fn give_away(at: &Path) -> bool {
+    match std::os::unix::fs::chown(at, Some(4242), Some(4242)) {
+        Ok(()) => true,
+        Err(error) => {
+            assert!(!rustix::process::geteuid().is_root(), "{error}");
+            false
+        }
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_another_groups_file_gives_the_new_one_no_more_than_everybody_has() {
+    let (home, fs) = home();
+    let replaced = |name: &str, mode: u32| {
+        let file = home.path().join(name);
+        fs::write(&file, "old").unwrap();
+        let is_anothers = give_away(&file);
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let remains = unprivileged(|| upload(&fs, &format!("/{name}"), WriteMode::Replace, "new"));
+        assert_eq!((remains, content(&file)), (Ok(Remains::Unchanged), "new".to_owned()));
+        (is_anothers, fs::metadata(&file).unwrap().permissions().mode() & 0o777)
+    };
+    for (name, mode, without_its_group) in [("a", 0o676, 0o666), ("b", 0o662, 0o622), ("c", 0o606, 0o606)] {
+        let (is_anothers, now) = replaced(name, mode);
+        assert_eq!(now, if is_anothers { without_its_group } else { mode }, "{mode:o}");
+    }
+}
+
+/// As `/tmp` is: who owns neither the directory nor the file cannot replace it.
+#[test]
+fn where_nothing_may_take_the_place_of_anothers_file_it_is_overwritten() {
+    for (is_sticky, remains) in [(false, Remains::Unchanged), (true, Remains::Overwritten)] {
+        let (home, fs) = home();
+        let file = home.path().join("file");
+        fs::write(&file, "the old content").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(if is_sticky { 0o1777 } else { 0o777 })).unwrap();
+        if !(give_away(&file) && give_away(home.path())) {
+            return;
+        }
+        assert_eq!(unprivileged(|| upload(&fs, "/file", WriteMode::Replace, "new")), Ok(remains));
+        assert_eq!(content(&file), "new");
+        assert_eq!(list(&fs, "/").len(), 1);
+        let removed = unprivileged(|| fs.remove_file(&path("/file")));
+        assert_eq!(removed, if is_sticky { Err(FsError::Refused) } else { Ok(()) });
+    }
+}
+
 #[test]
 fn a_directory_that_lets_nobody_in_tells_names_and_kinds_alone() {
     let (home, fs) = home();

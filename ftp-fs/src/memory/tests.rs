@@ -126,3 +126,26 @@ fn a_name_that_somebody_has_is_not_made_unique_twice() {
     assert_eq!(make(), Err(FsError::Exists), "a hundred tries are enough");
     assert_eq!(fs.create_unique(&path("/"), b"in/side").map(drop), Err(FsError::InvalidName));
 }
+
+#[test]
+fn an_upload_whose_file_is_gone_goes_nowhere() {
+    for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::From(1)] {
+        let fs = MemoryFs::with_capacity(100);
+        put(&fs, "/a", WriteMode::Replace, 3).unwrap();
+        let mut writer = fs.create(&path("/a"), mode).unwrap();
+        fs.remove_file(&path("/a")).unwrap();
+        assert_eq!(writer.write_all(&[0; 10]), Ok(()), "{mode:?}");
+        put(&fs, "/a", WriteMode::Append, 1).unwrap();
+        assert_eq!(writer.write_all(&[0; 10]), Ok(()), "{mode:?}");
+        assert_eq!(writer.finish(), Err(FsError::NotFound), "{mode:?}");
+        assert_eq!(len(&fs, "/a"), 1, "{mode:?}: it is another one");
+    }
+}
+
+#[test]
+fn what_lies_in_memory_is_no_file_of_this_machine() {
+    let fs = MemoryFs::new();
+    put(&fs, "/a", WriteMode::Replace, 3).unwrap();
+    assert!(fs.open(&path("/a"), 0).unwrap().as_file().is_none());
+    assert_eq!(fs.real_path(&path("/a")), None);
+}

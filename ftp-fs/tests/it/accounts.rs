@@ -40,8 +40,9 @@ fn rejected(result: Result<Account, AuthError>) -> bool {
 fn names_are_case_sensitive_and_passwords_have_to_match() {
     let users = VirtualUsers::new();
     let alice = NewUser::new(user("alice"), plain("secret"), memory()).letters("elw").messages("Hello.", "Bye.");
-    assert_eq!(users.add(alice.limits(Some(1), None)).unwrap(), None);
+    assert_eq!(users.add(alice.limits(Some(1), None).total_limits(None, Some(2))).unwrap(), None);
     let account = login(&users, "alice", "secret").unwrap();
+    assert_eq!((account.total_read_limit, account.total_write_limit), (None, Some(2)));
     assert_eq!(account.permissions.base().to_string(), "elw");
     assert_eq!((&*account.login_message, &*account.quit_message), ("Hello.", "Bye."));
     assert_eq!((account.read_limit, account.write_limit), (Some(1), None));

@@ -1,12 +1,15 @@
 //! From blocking to async: what travels, and what a dropped future leaves behind.
 
 use std::future::{Future, pending};
+use std::io::Seek;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use crate::common::{path, user};
-use ftp_fs::{Authenticator, Backend, BlockingBackend, LoginAttempt, MemoryFs, Offload, Unblock, VirtualUsers};
+use ftp_fs::{
+    Authenticator, Backend, BlockingBackend, LocalFs, LoginAttempt, MemoryFs, Offload, Reader, Unblock, VirtualUsers,
+};
 use ftp_types::{FsError, Secret, WriteMode};
 use futures_lite::future::block_on;
 
@@ -72,6 +75,20 @@ fn a_dropped_future_takes_the_open_file_down() {
     hops.0.1.store(false, Ordering::Relaxed);
     assert_eq!(block_on(reader.read(vec![1, 2])), (vec![1, 2], Err(FsError::Cancelled)), "the buffer comes back");
     assert_eq!(block_on(reader.metadata()).err(), Some(FsError::Cancelled));
+}
+
+/// The door to zero copy.
+#[test]
+fn the_file_behind_a_reader_stands_where_the_reader_does() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "content").unwrap();
+    let fs = Offload::new(Arc::new(LocalFs::open(home.path()).unwrap()), Hops::default());
+    let mut reader = block_on(fs.open(&path("/file"), 3)).unwrap();
+    let position = |reader: &dyn Reader| reader.as_file().unwrap().stream_position().unwrap();
+    assert_eq!(position(&*reader), 3);
+    assert_eq!(block_on(reader.read(vec![0; 2])), (b"te".to_vec(), Ok(2)));
+    assert_eq!(position(&*reader), 5);
+    assert_eq!(block_on(reader.metadata()).map(|metadata| metadata.len), Ok(7));
 }
 
 #[test]
