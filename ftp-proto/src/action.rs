@@ -554,3 +554,19 @@ impl Request for Transfer {
         Transferred { bytes: 0, end: Err(TransferError::Cancelled) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn actions_are_told_by_their_number() {
+        let id = ActionId(7);
+        assert_eq!((id.number(), id.to_string()), (7, "#7".to_string()));
+        let ticket = Ticket { id, owner: Arc::default(), request: StartTls { channel: Channel::Control } };
+        assert_eq!(format!("{ticket:?}"), "#7 StartTls { channel: Control }");
+    }
+}

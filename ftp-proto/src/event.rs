@@ -201,6 +201,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_reason_of_an_end_can_be_read() {
+        assert_eq!(LogoutReason::Reinitialized.to_string(), "REIN");
+        assert_eq!(LogoutReason::SessionEnded(CloseReason::Idle).to_string(), "idle timeout");
+    }
+
+    #[test]
     fn passwords_are_masked_whatever_the_spelling() {
         for (line, shown) in [
             ("PASS secret", "PASS ******"),
@@ -243,6 +249,8 @@ mod tests {
             "PASV x",
             "AUTH TLS",
             "LPSV 1",
+            "PSXS x",
+            "PXAS x",
         ] {
             assert_eq!(CommandLine::new(line.as_bytes()).to_string(), line);
         }

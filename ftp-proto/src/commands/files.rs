@@ -52,7 +52,8 @@ pub(crate) fn stou(session: &mut Session, input: Input<'_>) {
     transfer(session, OpenTarget::Unique { directory, prefix }, TransferKind::Receive(session.representation));
 }
 
-/// REST (RFC 3659 §5). Offsets count bytes of the file, which ASCII type does not let one count on the wire.
+/// REST (RFC 3659 §5). Offsets count bytes of the file, which ASCII type does not let one count on the wire. TYPE takes the
+/// marker away, so that none is left once the type is ASCII.
 pub(crate) fn rest(session: &mut Session, input: Input<'_>) {
     if session.representation == Representation::Ascii {
         return session.reply(Reply::new(501, "REST is not possible in ASCII type, use TYPE I."));
@@ -170,13 +171,7 @@ fn store(session: &mut Session, input: &Input<'_>, mode: WriteMode) {
     }
 }
 
-/// A marker that was set in image type and would be used in ASCII type has lost its meaning.
 fn transfer(session: &mut Session, target: OpenTarget, kind: TransferKind) {
-    let restarted = matches!(target, OpenTarget::Read { offset: 1.., .. })
-        || matches!(target, OpenTarget::Write { mode: WriteMode::From(_), .. });
-    if restarted && session.representation == Representation::Ascii {
-        return session.reply(Reply::new(501, "Restart is not possible in ASCII type, use TYPE I."));
-    }
     session.begin(Job { target, kind, over_control: false });
 }
 
