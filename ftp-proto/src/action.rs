@@ -46,6 +46,24 @@ pub enum Action {
     Transfer(Ticket<Transfer>),
 }
 
+impl Action {
+    /// Its name, which is that of its ticket.
+    #[must_use]
+    pub const fn id(&self) -> ActionId {
+        match self {
+            Self::Authenticate(ticket) => ticket.id,
+            Self::Stat(ticket) => ticket.id,
+            Self::Change(ticket) => ticket.id,
+            Self::Open(ticket) => ticket.id,
+            Self::Listen(ticket) => ticket.id,
+            Self::Accept(ticket) => ticket.id,
+            Self::Connect(ticket) => ticket.id,
+            Self::StartTls(ticket) => ticket.id,
+            Self::Transfer(ticket) => ticket.id,
+        }
+    }
+}
+
 /// Names an action, and the thing that it made, within one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ActionId(pub(crate) u64);

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use ferry_tests::{Makes, id_of};
+use ferry_tests::Makes;
 use ftp_proto::{Action, ActionId, Channel, CloseReason, Event, Output, Proof, Reply, Resource, Ticket};
 
 use crate::{
@@ -291,7 +291,7 @@ impl Books {
     }
 
     fn cancel(&mut self, id: ActionId) -> Verdict {
-        let work = self.work.iter_mut().find(|work| id_of(&work.action) == id && !work.cancelled);
+        let work = self.work.iter_mut().find(|work| work.action.id() == id && !work.cancelled);
         let found = work.map(|work| work.cancelled = true);
         found.ok_or_else(|| format!("{id} is cancelled and does not run"))
     }

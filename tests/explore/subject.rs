@@ -153,7 +153,7 @@ impl Subject {
     /// Tells the session of an action that goes on.
     fn tell(&mut self, input: Input) {
         let wanted = if input == Input::PortWait { Kind::Listen } else { Kind::Transfer };
-        let id = self.books.work.iter().find(|work| work.kind() == wanted).map(|work| ferry_tests::id_of(&work.action));
+        let id = self.books.work.iter().find(|work| work.kind() == wanted).map(|work| work.action.id());
         let Some(id) = id else { return };
         match input {
             Input::Progress => self.session.handle_progress(id, 1, self.now),

@@ -124,18 +124,3 @@ pub(crate) fn said(reply: &Reply) -> Said {
     };
     Said { code, part, text: wire.split_off(3) }
 }
-
-/// The name of an action.
-pub(crate) fn id_of(action: &Action) -> ActionId {
-    match action {
-        Action::Authenticate(ticket) => ticket.id(),
-        Action::Stat(ticket) => ticket.id(),
-        Action::Change(ticket) => ticket.id(),
-        Action::Open(ticket) => ticket.id(),
-        Action::Listen(ticket) => ticket.id(),
-        Action::Accept(ticket) => ticket.id(),
-        Action::Connect(ticket) => ticket.id(),
-        Action::StartTls(ticket) => ticket.id(),
-        Action::Transfer(ticket) => ticket.id(),
-    }
-}

@@ -10,7 +10,7 @@ use ftp_types::{Metadata, UnixTime, VirtualPath};
 use crate::audit::Audit;
 use crate::client::{Client, Write};
 use crate::effects::{Act, Effects};
-use crate::observed::{Names, id_of, said};
+use crate::observed::{Names, said};
 use crate::setup::{Cuts, Millis, Setup};
 use crate::steps::{Punctual, Step};
 use crate::tasks::{Account, Answer, Number, Sight, Task};
@@ -105,7 +105,7 @@ impl Real {
     }
 
     fn find(&self, wanted: impl Fn(&Task) -> bool) -> Option<ftp_proto::ActionId> {
-        self.unanswered.values().find(|(_, task)| wanted(task)).map(|(action, _)| id_of(action))
+        self.unanswered.values().find(|(_, task)| wanted(task)).map(|(action, _)| action.id())
     }
 
     /// How many bytes it has not taken.
@@ -174,7 +174,7 @@ impl Real {
                 self.effects.acts.push(Act::Say(said));
             }
             Output::Start(action) => {
-                let number = self.names.add(id_of(&action));
+                let number = self.names.add(action.id());
                 let task = self.names.task(&action);
                 self.audit.started(number, &task);
                 self.unanswered.insert(number, (action, task.clone()));

@@ -126,7 +126,7 @@ impl Ledger {
     /// Whether the session has told to stop it.
     #[must_use]
     pub fn is_cancelled(&self, action: &Action) -> bool {
-        self.cancelled.contains(&id_of(action))
+        self.cancelled.contains(&action.id())
     }
 
     /// Why the session has ended, if it has.
@@ -148,23 +148,7 @@ impl Ledger {
     }
 
     fn position(&self, id: ActionId) -> Option<usize> {
-        self.outstanding.iter().position(|action| id_of(action) == id)
-    }
-}
-
-/// The name of an action.
-#[must_use]
-pub fn id_of(action: &Action) -> ActionId {
-    match action {
-        Action::Authenticate(ticket) => ticket.id(),
-        Action::Stat(ticket) => ticket.id(),
-        Action::Change(ticket) => ticket.id(),
-        Action::Open(ticket) => ticket.id(),
-        Action::Listen(ticket) => ticket.id(),
-        Action::Accept(ticket) => ticket.id(),
-        Action::Connect(ticket) => ticket.id(),
-        Action::StartTls(ticket) => ticket.id(),
-        Action::Transfer(ticket) => ticket.id(),
+        self.outstanding.iter().position(|action| action.id() == id)
     }
 }
 

@@ -9,6 +9,6 @@ mod show;
 mod world;
 
 pub use driver::{Driver, PEER, PORT_OF_PEER};
-pub use ledger::{Ledger, Makes, id_of};
+pub use ledger::{Ledger, Makes};
 pub use show::{describe, shown};
 pub use world::World;

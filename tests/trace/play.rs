@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_tests::{Driver, describe, id_of};
+use ferry_tests::{Driver, describe};
 use ftp_proto::{Action, Config, PathCodec, Shutdown};
 
 use crate::{
@@ -135,9 +135,9 @@ impl Stage {
     fn take(&mut self, pattern: &str, cancelled: bool) -> Option<Action> {
         let fitting = self.driver.ledger.outstanding().filter(|action| fits(pattern, &describe(action)));
         let ids: Vec<_> =
-            fitting.map(|action| (self.driver.ledger.is_cancelled(action) == cancelled, id_of(action))).collect();
+            fitting.map(|action| (self.driver.ledger.is_cancelled(action) == cancelled, action.id())).collect();
         let (_, id) = ids.iter().find(|(as_wanted, _)| *as_wanted).or_else(|| ids.first())?;
-        self.driver.ledger.take(|action| id_of(action) == *id)
+        self.driver.ledger.take(|action| action.id() == *id)
     }
 
     fn expect(&mut self, line: &Line, next: Option<&Line>) -> Result<(), String> {

@@ -153,7 +153,7 @@ impl Player<'_, '_> {
         (self.view)(Step { at: self.now, what: What::Output(&output) });
         let mark = Mark::of(&output);
         if let Output::Start(action) = output {
-            let id = name(&action);
+            let id = action.id();
             self.names.insert(id.number(), id);
             self.waiting.insert(id.number(), action);
         }
@@ -283,18 +283,4 @@ fn spelled(line: &Line) -> (Vec<u8>, usize) {
 
 fn moment(since: Duration) -> Instant {
     Instant::from_epoch(since)
-}
-
-fn name(action: &Action) -> ActionId {
-    match action {
-        Action::Authenticate(ticket) => ticket.id(),
-        Action::Stat(ticket) => ticket.id(),
-        Action::Change(ticket) => ticket.id(),
-        Action::Open(ticket) => ticket.id(),
-        Action::Listen(ticket) => ticket.id(),
-        Action::Accept(ticket) => ticket.id(),
-        Action::Connect(ticket) => ticket.id(),
-        Action::StartTls(ticket) => ticket.id(),
-        Action::Transfer(ticket) => ticket.id(),
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ferry_tests::{Driver, id_of};
+use ferry_tests::Driver;
 use ftp_proto::{Action, Config, Instant, Output, Secured, Shutdown, TlsPolicy};
 
 use crate::{line::lines, source::Source, wire};
@@ -305,9 +305,9 @@ impl Stage<'_> {
 }
 
 fn answer(driver: &mut Driver, index: u8, how: fn(&mut Driver, Action)) {
-    let ids: Vec<_> = driver.ledger.outstanding().map(id_of).collect();
+    let ids: Vec<_> = driver.ledger.outstanding().map(Action::id).collect();
     if let Some(id) = ids.get(usize::from(index) % ids.len().max(1)) {
-        let action = driver.ledger.take(|action| id_of(action) == *id).expect("it is there");
+        let action = driver.ledger.take(|action| action.id() == *id).expect("it is there");
         how(driver, action);
     }
 }
