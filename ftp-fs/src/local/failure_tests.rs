@@ -131,7 +131,9 @@ fn give_away(at: &Path) -> bool {
     match std::os::unix::fs::chown(at, Some(4242), Some(4242)) {
         Ok(()) => true,
         Err(error) => {
-            assert!(!rustix::process::geteuid().is_root(), "{error}");
+            // In a namespace with one user there is nobody else.
+            let is_nobody = error.kind() == std::io::ErrorKind::InvalidInput;
+            assert!(is_nobody || !rustix::process::geteuid().is_root(), "{error}");
             false
         }
     }

@@ -114,4 +114,4 @@ impl Own {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

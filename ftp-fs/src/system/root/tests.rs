@@ -4,11 +4,14 @@
 use std::fs;
 use std::thread;
 
+use rustix::thread::set_capabilities_secure_bits;
+
 use super::*;
-use crate::system::{can_impersonate, impersonating};
+use crate::system::credentials::tests::can_be_anybody;
+use crate::system::impersonating;
 
 /// Nobody's number.
-const SOMEBODY: u32 = 424_242;
+const SOMEBODY: u32 = 42_424;
 
 /// What the kernel says of this thread: its user ids, what it may do now, and what it may ask for.
 fn status() -> [String; 3] {
@@ -17,6 +20,10 @@ fn status() -> [String; 3] {
         let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     })
+}
+
+fn can_give_up_root() -> bool {
+    can_be_anybody() && Root::new().unwrap().is_root()
 }
 
 /// On a thread that was root and has the capabilities still, if it asks for them. `keeps`: also when it ceases to be
@@ -34,7 +41,7 @@ fn on_a_thread_that_gave_up_root(keeps: bool, work: impl FnOnce() + Send + 'stat
 
 #[test]
 fn a_thread_that_gave_up_root_is_root_for_a_while() {
-    if !(can_impersonate().unwrap() && Root::new().unwrap().is_root()) {
+    if !can_give_up_root() {
         return;
     }
     for keeps in [false, true] {
@@ -54,6 +61,25 @@ fn a_thread_that_gave_up_root_is_root_for_a_while() {
     }
 }
 
+/// Whoever started the server may have seen to it that no thread keeps anything.
+#[test]
+fn where_nothing_may_be_kept_a_thread_that_gave_up_root_stays_what_it_is() {
+    let may_lock = Root::new().unwrap().own.capabilities.permitted.contains(CapabilitySet::SETPCAP);
+    if !(can_give_up_root() && may_lock) {
+        return;
+    }
+    on_a_thread_that_gave_up_root(false, || {
+        let own = Own::of_this_thread().unwrap();
+        own.set_effective(own.capabilities.permitted).unwrap();
+        set_capabilities_secure_bits(CapabilitiesSecureBits::KEEP_CAPS_LOCKED).unwrap();
+        own.set_effective(CapabilitySet::empty()).unwrap();
+        let before = status();
+        let done = impersonating(&Root::new().unwrap(), || panic!("there would be no way back"));
+        assert_eq!(done.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(status(), before);
+    });
+}
+
 #[test]
 fn who_is_root_stays_what_they_are() {
     let root = Root::new().unwrap();
@@ -67,8 +93,12 @@ fn who_is_root_stays_what_they_are() {
 
 #[test]
 fn who_was_left_nothing_does_not_become_root() {
-    let thread = thread::spawn(|| {
-        if Root::new().unwrap().is_root() {
+    let is_root = Root::new().unwrap().is_root();
+    if is_root && !can_give_up_root() {
+        return;
+    }
+    let thread = thread::spawn(move || {
+        if is_root {
             // With its ids all that it may do goes.
             let somebody = Uid::from_raw(SOMEBODY);
             set_thread_res_uid(somebody, somebody, somebody).unwrap();

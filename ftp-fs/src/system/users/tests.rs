@@ -9,6 +9,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 
 use super::*;
 use crate::password::tests::VERIFIED;
+use crate::system::credentials::tests::can_be_anybody;
 use crate::{Unblock, UserView};
 
 /// Knows nobody's password, and says so.
@@ -249,7 +250,7 @@ impl Unblock for Inline {
 /// As [`SystemUsers::new`] says; none where the process can act as nobody else, which is what it says then.
 fn offered(options: SystemOptions) -> Option<SystemUsers> {
     match SystemUsers::new(options, Stranger(CheckError::Refused("wrong".to_owned()))) {
-        Ok(users) => Some(users),
+        Ok(users) => can_be_anybody().then_some(users),
         Err(error) => {
             assert!(matches!(error, SystemUsersError::NotRoot) && !can_impersonate().unwrap(), "{error}");
             None
