@@ -258,6 +258,8 @@ mod tests {
 
     #[test]
     fn a_line_cannot_forge_another() {
-        assert_eq!(CommandLine::new(b"CWD a\rUSER b\x1b[2J\xff").to_string(), "CWD a\\rUSER b\\u{1b}[2J\\xff");
+        let line = CommandLine::new(b"CWD a\rUSER b\x1b[2J\xff");
+        assert_eq!(line.to_string(), "CWD a\\rUSER b\\u{1b}[2J\\xff");
+        assert_eq!(alloc::format!("{line:?}"), "CommandLine(CWD a\\rUSER b\\u{1b}[2J\\xff)");
     }
 }

@@ -70,3 +70,17 @@ fn len(framed: &Framed) -> usize {
         Framed::TooLong => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_memory_is_kept_once_nothing_waits() {
+        let mut lane = Lane::default();
+        lane.push_back(Framed::TooLong);
+        lane.push_back(Framed::Line { line: b"NOOP".to_vec(), urgent: false });
+        assert!(lane.pop().is_some() && lane.pop().is_some());
+        assert_eq!((lane.queue.capacity(), lane.bytes), (0, 0));
+    }
+}

@@ -205,6 +205,11 @@ mod tests {
     }
 
     #[test]
+    fn a_nul_is_text_but_behind_a_return() {
+        assert_eq!(lines(&[b"a\0b\xff\0c\n"]), vec![line(b"a\0b\xff\0c")]);
+    }
+
+    #[test]
     fn a_line_has_begun_with_its_first_byte_and_ends_with_its_last() {
         for part in [&b"N"[..], b"\r", b"\xff", b"\xff\xf4\xff\xf2", b"\xff\xfa\x18", &[b'x'; 5000]] {
             let mut reader = LineReader::new();
