@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -26,7 +26,10 @@ pub(crate) enum Outcome {
     Survived,
 }
 
-/// A program, and how long it may take.
+/// A program that waits for what never comes uses no processor time. On a busy machine it may wait for other reasons.
+const WAIT: Duration = Duration::from_secs(120);
+
+/// A program, and how much processor time it may take.
 struct Timed {
     program: Program,
     limit: Duration,
@@ -47,8 +50,13 @@ pub(crate) fn run(programs: Vec<Program>, mutations: &[Mutation], jobs: usize) -
                     let next = queue.lock().expect("no panic").next();
                     let Some((place, mutation)) = next else { break };
                     let outcome = outcome_of(&programs, mutation);
-                    if outcome == Outcome::Survived {
-                        eprintln!("survived: {}:{} {}", mutation.name.file.display(), mutation.line, mutation.name);
+                    let told = match outcome {
+                        Outcome::Failed(_) => None,
+                        Outcome::Endless(_) => Some("did not end"),
+                        Outcome::Survived => Some("survived"),
+                    };
+                    if let Some(told) = told {
+                        eprintln!("{told}: line {} of {}", mutation.line, mutation.name);
                     }
                     let mut outcomes = outcomes.lock().expect("no panic");
                     outcomes.insert(place, outcome);
@@ -76,7 +84,7 @@ fn timed(programs: Vec<Program>) -> Result<Vec<Timed>> {
         timed.push((took, program));
     }
     timed.sort_by_key(|(took, _)| *took);
-    let limit = |took: Duration| took * 5 + Duration::from_secs(10);
+    let limit = |took: Duration| took * 5 + Duration::from_secs(5);
     Ok(timed.into_iter().map(|(took, program)| Timed { program, limit: limit(took) }).collect())
 }
 
@@ -96,6 +104,7 @@ fn outcome_of(programs: &[Timed], mutation: &Mutation) -> Outcome {
 fn ends_well(program: &Program, mutant: u32, limit: Duration) -> Result<Option<bool>> {
     let mut child = Command::new("prlimit")
         .arg(MEMORY)
+        .arg(format!("--cpu={}", limit.as_secs().max(1)))
         .arg("--")
         .arg(&program.path)
         .arg("--quiet")
@@ -110,10 +119,22 @@ fn ends_well(program: &Program, mutant: u32, limit: Duration) -> Result<Option<b
         .stderr(Stdio::null())
         .spawn()
         .context("prlimit (of util-linux) does not start")?;
-    let ended = child.wait_timeout(limit)?;
-    if ended.is_none() {
+    let Some(status) = child.wait_timeout(limit + WAIT)? else {
         child.kill()?;
         child.wait()?;
-    }
-    Ok(ended.map(|status| status.success()))
+        return Ok(None);
+    };
+    Ok(if is_out_of_time(status) { None } else { Some(status.success()) })
+}
+
+#[cfg(unix)]
+fn is_out_of_time(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    // SIGXCPU
+    status.signal() == Some(24)
+}
+
+#[cfg(not(unix))]
+fn is_out_of_time(_: ExitStatus) -> bool {
+    false
 }
