@@ -99,6 +99,16 @@ mutants *ARGS:
 simulate SECONDS="3600":
     SIMULATE_SECONDS={{SECONDS}} cargo test --release -p ferry-tests --test simulate new_seeds -- --ignored --nocapture
 
+# Measures Ferry, the peers that bench/peers.sh fetched and the limit: half an hour or more. `just bench --cases noop list`.
+bench *ARGS:
+    cargo build --release -p ferry -p ferry-bench
+    target/release/ferry-bench run {{ARGS}}
+
+# Less of everything, once: under two minutes.
+bench-quick *ARGS:
+    cargo build --release -p ferry -p ferry-bench
+    target/release/ferry-bench run --quick {{ARGS}}
+
 # Installs the client programs and cargo tools that the checks use.
 install:
     ci/install.sh

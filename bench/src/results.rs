@@ -1,0 +1,33 @@
+//! All that was measured, as it is kept in a file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    pub(crate) quick: bool,
+    pub(crate) rounds: usize,
+    /// Servers in the order of the table.
+    pub(crate) servers: Vec<String>,
+    /// Those that could not be measured, and why.
+    pub(crate) left_out: BTreeMap<String, String>,
+    /// By the name of the case.
+    pub(crate) cases: BTreeMap<String, BTreeMap<String, Outcome>>,
+}
+
+/// What came of a case on one server.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// By the name of the metric, one value of each round.
+    pub(crate) values: BTreeMap<String, Vec<f64>>,
+    /// How much of a core the generator used: near 1, and a rate is its own rather than the server's.
+    pub(crate) generator: Vec<f64>,
+    /// It has no such command.
+    pub(crate) unsupported: bool,
+    /// What went wrong, if anything.
+    pub(crate) errors: Vec<String>,
+}
