@@ -106,3 +106,42 @@ fn push_number(number: u64, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&digits[start..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use ftp_types::FileKind;
+
+    use super::*;
+
+    /// An hour ahead of UTC, and every letter in upper case.
+    #[derive(Debug)]
+    struct Elsewhere;
+
+    impl TimeZone for Elsewhere {
+        fn offset(&self, _at: UnixTime) -> i32 {
+            3600
+        }
+    }
+
+    impl PathCodec for Elsewhere {
+        fn decode(&self, wire: &[u8]) -> Vec<u8> {
+            wire.to_ascii_lowercase()
+        }
+
+        fn encode(&self, path: &[u8]) -> Vec<u8> {
+            path.to_ascii_uppercase()
+        }
+    }
+
+    #[test]
+    fn lists_are_in_the_zone_and_in_the_charset_that_they_are_to_be_in() {
+        let now = UnixTime::from_seconds(1_709_210_096);
+        let mut metadata = Metadata::new(FileKind::File, 1234);
+        metadata.modified = Some(now);
+        let formatter = ListFormatter::new(ListStyle::Long, now);
+        let formatter = formatter.with_zone(Arc::new(Elsewhere)).with_codec(Some(Arc::new(Elsewhere)));
+        let mut line = Vec::new();
+        formatter.push(&Entry::new(b"name".to_vec(), metadata), &mut line);
+        assert!(line.ends_with(b"1234 Feb 29 13:34 NAME\r\n"), "{}", line.escape_ascii());
+    }
+}
