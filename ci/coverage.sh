@@ -4,6 +4,7 @@
 #   ci/coverage.sh          prints a table, and fails where a crate is below the goal
 #   ci/coverage.sh --html   also writes pages that show the lines: target/coverage/html
 #
+# To be run as root: what a thread does that acts as others is part of it, and held to be refused to anybody else.
 # Branches are counted by the nightly compiler alone. Its LLVM's own tools come from rustup (llvm-tools) where it has
 # them, else from PyPI in the same version.
 set -euo pipefail
@@ -122,6 +123,7 @@ if below:
 PY
 }
 
+[ "$(id -u)" -eq 0 ] || shout "Not root: the tests that act as others do not, and their code counts as not covered."
 install_tools
 export CARGO_TARGET_DIR=$BUILD/target
 # What counts is the code, and not the files of tests or the suite for back ends, which is one itself.
