@@ -53,6 +53,14 @@ fn one_of_the_capabilities_is_not_enough() {
 }
 
 #[test]
+fn nobody_but_root_has_any_of_what_the_process_may_do() {
+    let mut own = Own::of_this_thread().unwrap();
+    own.capabilities.effective = CapabilitySet::CHOWN | NEEDED;
+    let of = |uid| Credentials { own: own.clone(), ..Credentials::new(uid, SOMEBODY, []).unwrap() }.capabilities();
+    assert_eq!((of(0), of(SOMEBODY)), (CapabilitySet::CHOWN | NEEDED, CapabilitySet::empty()));
+}
+
+#[test]
 fn a_thread_acts_as_the_user_and_is_itself_again() {
     if !can_be_anybody() {
         return;
