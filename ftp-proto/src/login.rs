@@ -68,13 +68,10 @@ impl Login {
 
     /// Takes the name that USER gave, for PASS to judge.
     pub(crate) fn take_name(&mut self) -> Option<UserName> {
-        match core::mem::take(&mut self.state) {
-            State::Named(user) => Some(user),
-            other => {
-                self.state = other;
-                None
-            }
-        }
+        let State::Named(user) = &self.state else { return None };
+        let user = user.clone();
+        self.state = State::default();
+        Some(user)
     }
 }
 

@@ -99,6 +99,14 @@ mod tests {
     }
 
     #[test]
+    fn commands_differ_by_name_and_by_argument() {
+        let parse = |line: &'static [u8]| Command::parse(line).unwrap();
+        assert_eq!(parse(b"retr a"), parse(b"RETR a"));
+        assert_ne!(parse(b"RETR a"), parse(b"STOR a"));
+        assert_ne!(parse(b"RETR a"), parse(b"RETR b"));
+    }
+
+    #[test]
     fn http_is_told_from_ftp() {
         assert!(is_http(b"GET / HTTP/1.1"));
         assert!(is_http(b"POST /x y HTTP/1.0"));
