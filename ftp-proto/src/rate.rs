@@ -40,10 +40,10 @@ impl TokenBucket {
         self.tokens = self.tokens.saturating_add(billionths(bytes)).min(self.capacity());
     }
 
-    /// Goes on at another rate. What was promised before stays promised.
+    /// Goes on at another rate. What was promised before stays promised; of what was saved up, the next question keeps no
+    /// more than the new burst.
     pub fn change(&mut self, rate: NonZeroU64, burst: Duration) {
         (self.rate, self.burst) = (rate, burst);
-        self.tokens = self.tokens.min(self.capacity());
     }
 
     /// How many bytes to reserve at this moment: all that is saved up, so that who was late catches up at once, and at
@@ -193,5 +193,8 @@ mod tests {
         bucket.change(rate(1000), BURST);
         assert_eq!(bucket.reserve(100, at(0.0)), at(0.2));
         assert!(!bucket.is_full(at(0.2)) && bucket.is_full(at(0.3)));
+        assert_eq!(bucket.reserve(0, at(0.3)), at(0.3));
+        bucket.change(rate(100), BURST);
+        assert_eq!(bucket.reserve(20, at(0.3)), at(0.4));
     }
 }
