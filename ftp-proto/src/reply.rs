@@ -239,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_digit_says_how_it_went() {
+        let went = |code| {
+            let code = Reply::new(code, "").code();
+            (code.is_preliminary(), code.is_positive())
+        };
+        assert_eq!([150, 199, 200, 399].map(went), [(true, true), (true, true), (false, true), (false, true)]);
+        assert_eq!([400, 550].map(went), [(false, false), (false, false)]);
+    }
+
+    #[test]
     fn one_line_and_many() {
         assert_eq!(wire(&Reply::new(200, "Done.")), b"200 Done.\r\n");
         let feat = Reply::lines(211, "Features:", vec![b"UTF8".to_vec(), b"211 odd".to_vec()], "End");
