@@ -271,6 +271,47 @@ mod tests {
     }
 
     #[test]
+    fn a_log_shows_the_first_line_and_how_many_follow() {
+        assert_eq!(alloc::format!("{:?}", Reply::with_text(250, *b"\r\xff")), "Reply(250 \\r\\xff)");
+        assert_eq!(alloc::format!("{}", Reply::message(230, "a\nb\nc")), "230 a (+2 lines)");
+        assert_eq!(alloc::format!("{}", ReplyCode(50)), "050");
+    }
+
+    #[test]
+    fn storage_refuses_with_codes_of_its_own() {
+        let mut said = Vec::new();
+        for (error, code) in [
+            (FsError::NotFound, 550),
+            (FsError::Denied, 550),
+            (FsError::Refused, 550),
+            (FsError::Exists, 550),
+            (FsError::NotADirectory, 550),
+            (FsError::IsADirectory, 550),
+            (FsError::NotRegular, 550),
+            (FsError::NotEmpty, 550),
+            (FsError::IsRoot, 550),
+            (FsError::IsLink, 550),
+            (FsError::InvalidName, 553),
+            (FsError::OffsetPastEnd, 554),
+            (FsError::NoSpace, 452),
+            (FsError::QuotaExceeded, 552),
+            (FsError::ReadOnly, 550),
+            (FsError::CrossesStorage, 550),
+            (FsError::Busy, 450),
+            (FsError::Exhausted, 451),
+            (FsError::Unsupported, 504),
+            (FsError::Cancelled, 426),
+            (FsError::Io, 451),
+        ] {
+            let reply = storage_failure(error);
+            assert_eq!(reply.code().number(), code, "{error:?}");
+            assert!(!said.contains(&reply), "{error:?}: {reply}");
+            said.push(reply);
+        }
+        assert_eq!(storage_failure(FsError::Outside), storage_failure(FsError::IsLink));
+    }
+
+    #[test]
     fn iac_is_doubled() {
         assert_eq!(wire(&Reply::with_text(250, *b"\xff")), b"250 \xff\xff\r\n");
     }
