@@ -54,9 +54,22 @@ impl Reactor {
     where
         F: Future<Output = io::Result<T>>,
     {
+        self.each_from(0, inputs, client)
+    }
+
+    /// The same for tasks whose numbers begin with `first`.
+    pub(crate) fn each_from<I, T, F>(
+        self: &Rc<Self>,
+        first: usize,
+        inputs: impl IntoIterator<Item = I>,
+        client: impl Fn(Handle, I) -> F,
+    ) -> io::Result<Vec<T>>
+    where
+        F: Future<Output = io::Result<T>>,
+    {
         let start = |(task, input)| Some(Box::pin(client(Handle { reactor: Rc::clone(self), task }, input)));
-        let mut crowd = Crowd::new(inputs.into_iter().enumerate().map(start).collect());
-        for task in 0..crowd.tasks.len() {
+        let mut crowd = Crowd::new(first, std::iter::zip(first.., inputs).map(start).collect());
+        for task in first..first + crowd.tasks.len() {
             crowd.poll(task)?;
         }
         let mut events = Vec::with_capacity(1024);
@@ -126,24 +139,26 @@ pub(crate) async fn attempt<T>(mut operation: impl FnMut() -> rustix::io::Result
 
 /// Tasks of one kind, and what came of them.
 struct Crowd<F, T> {
+    first: usize,
     tasks: Vec<Option<Pin<Box<F>>>>,
     results: Vec<Option<T>>,
     running: usize,
 }
 
 impl<T, F: Future<Output = io::Result<T>>> Crowd<F, T> {
-    fn new(tasks: Vec<Option<Pin<Box<F>>>>) -> Self {
-        Self { results: tasks.iter().map(|_| None).collect(), running: tasks.len(), tasks }
+    fn new(first: usize, tasks: Vec<Option<Pin<Box<F>>>>) -> Self {
+        Self { first, results: tasks.iter().map(|_| None).collect(), running: tasks.len(), tasks }
     }
 
     /// Polls a task, if there is one of that number that has not ended.
     fn poll(&mut self, number: usize) -> io::Result<()> {
-        let Some(place) = self.tasks.get_mut(number) else { return Ok(()) };
+        let Some(index) = number.checked_sub(self.first) else { return Ok(()) };
+        let Some(place) = self.tasks.get_mut(index) else { return Ok(()) };
         let Some(task) = place else { return Ok(()) };
         if let Poll::Ready(result) = task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             *place = None;
             self.running -= 1;
-            self.results[number] = Some(result?);
+            self.results[index] = Some(result?);
         }
         Ok(())
     }

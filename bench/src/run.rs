@@ -24,15 +24,17 @@ pub(crate) fn run(arguments: &RunArguments) -> io::Result<()> {
     let secrets = tempfile::tempdir()?;
     let bench = Bench { identity: Identity::create(secrets.path())?, tree, plan: &plan };
     let mut results = plan.results(root.path());
-    bench.run(&mut results)?;
+    let keep = |results: &Results| match &arguments.json {
+        Some(file) => std::fs::write(file, serde_json::to_vec_pretty(results).map_err(io::Error::other)?),
+        None => Ok(()),
+    };
+    bench.run(&mut results, keep)?;
     results.machine.finish();
+    keep(&results)?;
     let text = report::markdown(&results);
     println!("{text}");
     if let Some(file) = &arguments.markdown {
         std::fs::write(file, text)?;
-    }
-    if let Some(file) = &arguments.json {
-        std::fs::write(file, serde_json::to_vec_pretty(&results).map_err(io::Error::other)?)?;
     }
     Ok(())
 }
@@ -101,7 +103,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn run(&self, results: &mut Results) -> io::Result<()> {
+    /// Runs all, and keeps what there is after each case.
+    fn run(&self, results: &mut Results, keep: impl Fn(&Results) -> io::Result<()>) -> io::Result<()> {
         let mut number = 0;
         for case in &self.plan.cases {
             let outcomes = results.cases.entry(case.name.to_owned()).or_default();
@@ -119,6 +122,7 @@ impl Bench<'_> {
                     self.tree.take_uploads(&[])?;
                 }
             }
+            keep(results)?;
         }
         Ok(())
     }

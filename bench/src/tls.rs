@@ -111,10 +111,12 @@ impl<C: Process> Engine<C> {
             if self.peer_closed {
                 return Ok(Stage::PeerClosed);
             }
-            let status = self.connection.process(&mut self.incoming[self.start..self.end]);
+            let incoming = &mut self.incoming[self.start..self.end];
+            let head = head(incoming);
+            let status = self.connection.process(incoming);
             let mut discard = status.discard;
             let mut stage = None;
-            match status.state.map_err(io::Error::other)? {
+            match status.state.map_err(|error| broken(&error, head))? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record.map_err(io::Error::other)?;
@@ -156,6 +158,18 @@ impl<C: Process> Engine<C> {
             _ => Ok(()),
         }
     }
+}
+
+/// What an error is told with: the beginning of the bytes that made it. Some servers answer in clear.
+fn head(bytes: &[u8]) -> [u8; 16] {
+    let mut head = [0; 16];
+    let length = bytes.len().min(head.len());
+    head[..length].copy_from_slice(&bytes[..length]);
+    head
+}
+
+fn broken(error: &rustls::Error, head: [u8; 16]) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{error}, at \"{}\"", head.escape_ascii()))
 }
 
 /// Errors that can say how much place they want.
@@ -220,10 +234,12 @@ impl TlsStream {
             let early = &mut stream.early;
             let stage = stream.engine.advance(|data| early.extend_from_slice(data))?;
             stream.flush().await?;
-            match stage {
-                Stage::Handshaking => stream.fill().await?,
-                Stage::Open | Stage::PeerClosed => return Ok(stream),
-            };
+            if stage != Stage::Handshaking {
+                return Ok(stream);
+            }
+            if stream.fill().await? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed within a TLS handshake"));
+            }
         }
     }
 

@@ -39,7 +39,9 @@ impl Wire {
             if stage != Stage::Handshaking {
                 break;
             }
-            fill(&mut self.stream, &mut engine)?;
+            if fill(&mut self.stream, &mut engine)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
         self.tls = Some(engine);
         Ok(())

@@ -176,7 +176,7 @@ impl Launch {
         if let Some(group) = group {
             script += &format!("echo $$ > '{}/cgroup.procs'\n", group.display());
         }
-        let mut command = if self.as_user {
+        let shell = if self.as_user {
             for (name, line) in [
                 ("passwd", format!("ftp:x:2121:2121::{}:/bin/sh\n", setting.root.display())),
                 ("group", "ftp:x:2121:\n".to_owned()),
@@ -184,12 +184,13 @@ impl Launch {
                 let file = setting.write(name, &(std::fs::read_to_string(format!("/etc/{name}"))? + &line))?;
                 script += &format!("mount --bind '{file}' /etc/{name}\n");
             }
-            let mut command = Command::new("unshare");
-            command.args(["--mount", "sh"]);
-            command
+            &["unshare", "--mount", "sh"][..]
         } else {
-            Command::new("sh")
+            &["sh"]
         };
+        // Whatever ends this program ends the server, too.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]).args(shell);
         script += "exec \"$@\"\n";
         command.args(["-c", &script, "server"]).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
