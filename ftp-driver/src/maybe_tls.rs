@@ -9,7 +9,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use socket2::{SockRef, Socket};
 
-use crate::io::{poll_read, poll_write};
+use crate::io::{poll_read, poll_write, poll_write_vectored};
 use crate::runtime::Stream;
 
 /// How much is read from the socket at a time, onto the stack.
@@ -218,12 +218,7 @@ impl<S: Stream> Write for Sending<'_, '_, S> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        or_would_block(AsyncWrite::poll_write_vectored(Pin::new(&mut *self.stream), self.cx, slices)).and_then(
-            |count| {
-                let nothing = count == 0 && slices.iter().any(|slice| !slice.is_empty());
-                if nothing { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }
-            },
-        )
+        or_would_block(poll_write_vectored(self.stream, self.cx, slices))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -327,6 +322,50 @@ impl<S: Stream> AsyncWrite for MaybeTls<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A stream that is interrupted at every other call.
+    #[derive(Default)]
+    struct Interrupted {
+        calls: usize,
+        written: Vec<u8>,
+    }
+
+    impl Stream for Interrupted {}
+
+    impl AsyncRead for Interrupted {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Interrupted {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.calls += 1;
+            if self.calls % 2 == 1 {
+                return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
+            }
+            self.written.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Whoever heard of it would write again what TLS has taken already.
+    #[test]
+    fn interrupted_writes_beneath_tls_are_tried_again() {
+        let mut stream = Interrupted::default();
+        let mut sending = Sending { stream: &mut stream, cx: &mut Context::from_waker(std::task::Waker::noop()) };
+        assert_eq!(sending.write_vectored(&[IoSlice::new(b"record")]).unwrap(), 6);
+        assert_eq!(sending.write(b"record").unwrap(), 6);
+        assert_eq!(stream.written, b"recordrecord");
+    }
 
     #[test]
     fn records_are_followed_however_they_are_cut() {
