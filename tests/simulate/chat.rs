@@ -51,7 +51,10 @@ impl Visit<'_> {
             8 => talk("PASS x", 503),
             9 => talk("ABOR", 225),
             10 => talk("STRU F", 200),
-            11 => talk("AUTH TLS", 502),
+            11 => {
+                let (line, code) = self.talk_of_tls();
+                talk(line, code)
+            }
             12 => talk("OPTS UTF8 ON", 200),
             13 => {
                 *image = !*image;

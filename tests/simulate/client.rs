@@ -4,10 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::ClientConfig;
+
 use crate::chance::Chance;
 use crate::control::{Control, Over, Reply};
+use crate::crypto;
 use crate::disk::Disk;
-use crate::scene::{Scene, USERS, User, password};
+use crate::scene::{Scene, USERS, User, implicit_address, server_address};
 use crate::shelf::{Shelf, brief};
 use crate::truth::{Seen, Truth, What};
 use crate::world::{World, lock};
@@ -26,6 +29,10 @@ pub(crate) struct Common {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) sessions: u64,
+    /// Sessions under TLS, transfers under it, and those of them that have resumed a TLS session.
+    pub(crate) secured: u64,
+    pub(crate) protected: u64,
+    pub(crate) resumed: u64,
     pub(crate) logins: u64,
     pub(crate) uploads: u64,
     pub(crate) downloads: u64,
@@ -54,6 +61,10 @@ pub(crate) struct Visit<'a> {
     pub(crate) control: Control,
     /// Whether the type is image.
     pub(crate) image: bool,
+    /// TLS, if the client wants it.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// Whether PBSZ was said.
+    pub(crate) sized: bool,
 }
 
 impl Client {
@@ -138,12 +149,19 @@ impl Client {
     async fn visit(&mut self, peer: SocketAddr) -> Result<(), Over> {
         let Common { world, truth, scene, .. } = &self.common;
         let may_be_full = self.lost || scene.max_connections > 0;
-        let opened = Control::open(world, truth, peer, scene.timeouts, may_be_full).await;
+        let wants_tls = scene.tls.is_some() && !self.chance.one_in(3);
+        let tls = wants_tls.then(|| crypto::client(world, self.chance.one_in(2), self.chance.one_in(6)));
+        let is_implicit = wants_tls && self.chance.one_in(5);
+        world.state().cover(peer.ip(), wants_tls);
+        let server = if is_implicit { implicit_address() } else { server_address() };
+        let opened = Control::open(world, truth, peer, server, scene.timeouts).await;
         self.lost |= opened.is_err();
-        let control = opened?;
-        lock(&self.common.counts).sessions += 1;
-        let mut visit = Visit { client: self, control, image: false };
-        visit.enter().await?;
+        let mut visit = Visit { client: self, control: opened?, image: false, tls, sized: false };
+        let begun = visit.begin(is_implicit, may_be_full).await;
+        visit.client.lost |= begun.is_err();
+        begun?;
+        lock(&visit.client.common.counts).sessions += 1;
+        visit.enter(is_implicit).await?;
         for _ in 0..visit.client.chance.between(1, 12) {
             visit.act().await?;
         }
@@ -152,71 +170,6 @@ impl Client {
 }
 
 impl Visit<'_> {
-    /// Logs in, after some mistakes perhaps.
-    async fn enter(&mut self) -> Result<(), Over> {
-        if self.client.chance.one_in(8) {
-            self.ask("RETR x", &[530]).await?;
-            self.ask("PASS x", &[503]).await?;
-        }
-        if self.client.chance.one_in(40) {
-            // Says nothing until the server has had enough.
-            self.control.reply().await?;
-            panic!("{}: a reply to nothing", self.client.who());
-        }
-        let mistakes = if self.client.chance.one_in(6) { self.client.chance.between(1, 3) } else { 0 };
-        for mistake in 1..=mistakes {
-            self.log_in_wrongly(mistake == 3).await?;
-        }
-        self.log_in().await
-    }
-
-    async fn log_in(&mut self) -> Result<(), Over> {
-        let user = self.client.user.name;
-        let seen = self.expect_hook(What::Login(user.to_owned()));
-        let (name, pass) = (format!("USER {user}"), format!("PASS {}", password(user)));
-        if self.client.chance.one_in(3) {
-            self.control.say_all(&[&name, &pass]).await;
-            let reply = self.control.reply().await?;
-            self.check(&name, &reply, &[331]);
-            let reply = self.control.reply().await?;
-            self.check(&pass, &reply, &[230]);
-        } else {
-            self.ask(&name, &[331]).await?;
-            self.ask(&pass, &[230]).await?;
-        }
-        self.is_sure(seen);
-        self.control.logged_out = None;
-        lock(&self.client.common.counts).logins += 1;
-        Ok(())
-    }
-
-    /// Says who it is anew, after REIN or without.
-    async fn log_in_again(&mut self) -> Result<(), Over> {
-        self.control.logged_out = Some(self.control.now());
-        if self.client.chance.one_in(2) {
-            self.ask("REIN", &[220]).await?;
-            self.image = false;
-            self.ask("PWD", &[530]).await?;
-        }
-        self.log_in().await
-    }
-
-    async fn log_in_wrongly(&mut self, is_last: bool) -> Result<(), Over> {
-        let user = if self.client.chance.one_in(2) { self.client.user.name } else { "stranger" };
-        self.ask(&format!("USER {user}"), &[331]).await?;
-        let seen = self.expect_hook(What::WrongLogin(user.to_owned()));
-        let reply = self.ask("PASS wrong", &[530]).await?;
-        self.is_sure(seen);
-        let ends = reply.lines[0].contains("too many");
-        assert_eq!(ends, is_last, "{}: {reply:?}", self.client.who());
-        if is_last {
-            self.control.left = true;
-            self.control.expect_end().await;
-            return Err(Over);
-        }
-        Ok(())
-    }
-
     async fn act(&mut self) -> Result<(), Over> {
         let pause = self.client.chance.micros(Duration::from_secs(1));
         self.control.world.sleep(pause).await;
@@ -237,7 +190,8 @@ impl Visit<'_> {
             0 => self.control.vanish(true),
             1 => self.control.vanish(false),
             2 => {
-                self.control.half_close();
+                let regularly = self.client.chance.one_in(2);
+                self.control.half_close(regularly).await;
                 let reply = self.control.reply().await;
                 assert!(reply.is_err(), "{}: a reply to nothing, {reply:?}", self.client.who());
             }

@@ -1,31 +1,32 @@
 //! A client's control connection: lines out, replies in, and whether the server may end it in the way it does.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use ftp_proto::Instant;
-use futures_io::{AsyncRead, AsyncWrite};
+use rustls::ClientConfig;
 
-use crate::runtime::SimStream;
-use crate::scene::{Timeouts, server_address};
+use crate::scene::Timeouts;
+use crate::stream::{ALERT, ClientStream};
 use crate::truth::Truth;
 use crate::world::World;
 
 /// Replies come within this time, whatever hangs: after that a session is stuck.
 const PATIENCE: Duration = Duration::from_secs(3000);
 /// What ways and disks may add to the time of a timeout, or take from it.
-const SLACK: Duration = Duration::from_secs(4);
+pub(crate) const SLACK: Duration = Duration::from_secs(4);
 
 pub(crate) struct Control {
     pub(crate) world: World,
     truth: Truth,
-    stream: SimStream,
+    pub(crate) stream: ClientStream,
     pub(crate) peer: SocketAddr,
-    timeouts: Timeouts,
+    pub(crate) timeouts: Timeouts,
     unread: Vec<u8>,
     /// When commands were sent; the connection counts as one. And how many are answered.
     said: Vec<Instant>,
@@ -34,6 +35,10 @@ pub(crate) struct Control {
     pub(crate) logged_out: Option<Instant>,
     /// When a data connection was arranged last.
     pub(crate) arranged: Option<Instant>,
+    /// Whether nothing has been heard since the TLS handshake, so that it may not have ended for the server.
+    is_fresh: bool,
+    /// Whether data connections are under TLS.
+    pub(crate) protects: bool,
     /// Whether the client has done something that makes the server go without a word.
     pub(crate) left: bool,
 }
@@ -42,6 +47,8 @@ pub(crate) struct Control {
 pub(crate) struct Reply {
     pub(crate) code: u16,
     pub(crate) lines: Vec<String>,
+    /// When it left, in the order of all that leaves the server.
+    pub(crate) left: u64,
 }
 
 /// The session is over, rightly.
@@ -49,23 +56,22 @@ pub(crate) struct Reply {
 pub(crate) struct Over;
 
 impl Control {
-    /// Connects, and reads the greeting.
     pub(crate) async fn open(
         world: &World,
         truth: &Truth,
         peer: SocketAddr,
+        server: SocketAddr,
         timeouts: Timeouts,
-        may_be_full: bool,
     ) -> Result<Self, Over> {
-        let Ok(stream) = world.connect_from(peer, server_address(), false).await else {
+        let Ok(stream) = world.connect_from(peer, server, false).await else {
             assert!(truth.stops(), "{peer}: the server refuses connections");
             return Err(Over);
         };
         let now = world.now();
-        let mut control = Self {
+        Ok(Self {
             world: world.clone(),
             truth: truth.clone(),
-            stream,
+            stream: ClientStream::new(stream),
             peer,
             timeouts,
             unread: Vec::new(),
@@ -73,13 +79,46 @@ impl Control {
             answered: 0,
             logged_out: Some(now),
             arranged: None,
+            is_fresh: false,
+            protects: false,
             left: false,
-        };
-        match control.read_reply().await? {
-            reply if reply.code == 220 => Ok(control),
-            reply if reply.code == 421 && (may_be_full || truth.stops()) => Err(Over),
-            reply => panic!("{peer} is greeted by {reply:?}"),
+        })
+    }
+
+    pub(crate) async fn be_greeted(&mut self, may_be_full: bool) -> Result<(), Over> {
+        match self.read_reply().await? {
+            reply if reply.code == 220 => Ok(()),
+            reply if reply.code == 421 && (may_be_full || self.truth.stops()) => Err(Over),
+            reply => panic!("{} is greeted by {reply:?}", self.peer),
         }
+    }
+
+    /// Carries the connection into TLS. `may_fail`: the server may not want it.
+    pub(crate) async fn secure(&mut self, config: &Arc<ClientConfig>, may_fail: bool) -> Result<(), Over> {
+        let secured = if self.unread.is_empty() {
+            within(&self.world, PATIENCE, self.stream.secure(config)).await
+        } else {
+            assert_eq!(self.unread[0], ALERT, "{}: in clear before TLS comes {:?}", self.peer, self.unread);
+            None
+        };
+        self.world.note(format_args!("{}: the handshake ends: {secured:?}", self.peer));
+        self.is_fresh = true;
+        if let Some(Ok(())) = secured {
+            return Ok(());
+        }
+        let may = may_fail || self.may_end_handshake() || self.is_hit() || self.truth.stops();
+        assert!(may, "{}: the handshake ends with {secured:?}", self.peer);
+        Err(Over)
+    }
+
+    /// Whether the server has a reason to end the session in the midst of the handshake, where it cannot say anything.
+    fn may_end_handshake(&self) -> bool {
+        let waited = self.logged_out.map(|since| self.now().saturating_since(since) + SLACK);
+        self.is_dismissed() || waited.is_some_and(|waited| waited >= self.timeouts.login)
+    }
+
+    fn is_dismissed(&self) -> bool {
+        self.truth.told(|told| told.dismissed.contains(&self.peer))
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -116,7 +155,7 @@ impl Control {
     }
 
     async fn write(&mut self, bytes: &[u8]) {
-        let _ = within(&self.world, PATIENCE, write_all(&mut self.stream, bytes)).await;
+        let _ = within(&self.world, PATIENCE, self.stream.write_all(bytes)).await;
     }
 
     /// The next reply, final or not. A 421 is checked, and ends the session.
@@ -131,7 +170,7 @@ impl Control {
         Ok(reply)
     }
 
-    async fn read_reply(&mut self) -> Result<Reply, Over> {
+    pub(crate) async fn read_reply(&mut self) -> Result<Reply, Over> {
         let first = self.line().await?;
         let code = first.get(..3).and_then(|code| code.parse().ok());
         let code: u16 = code.unwrap_or_else(|| panic!("{}: {first:?} is no reply", self.peer));
@@ -146,8 +185,10 @@ impl Control {
         if code >= 200 {
             self.answered += 1;
         }
+        self.is_fresh = false;
         self.world.note(format_args!("{} hears {}", self.peer, lines[lines.len() - 1]));
-        Ok(Reply { code, lines })
+        let left = self.stream.left_server(self.unread.len());
+        Ok(Reply { code, lines, left })
     }
 
     async fn line(&mut self) -> Result<String, Over> {
@@ -167,10 +208,16 @@ impl Control {
     /// Reads; `false` at the end.
     async fn fill(&mut self) -> bool {
         let mut buffer = [0; 512];
-        let read = within(&self.world, PATIENCE, read(&mut self.stream, &mut buffer)).await;
+        let read = within(&self.world, PATIENCE, self.stream.read(&mut buffer)).await;
         match read {
             Some(Ok(count)) if count > 0 => self.unread.extend_from_slice(&buffer[..count]),
-            Some(_) => return false,
+            Some(Ok(_)) => return false,
+            Some(Err(error)) => {
+                assert_ne!(error.kind(), ErrorKind::InvalidData, "{}: {error}", self.peer);
+                let may = error.kind() != ErrorKind::UnexpectedEof || self.is_hit() || self.truth.stops();
+                assert!(may, "{}: the server ends the connection without close_notify", self.peer);
+                return false;
+            }
             None if self.is_hit() => return false,
             None => panic!("{}: the session is stuck: nothing comes for {PATIENCE:?}", self.peer),
         }
@@ -181,7 +228,8 @@ impl Control {
     fn check_silent_end(&self) {
         // A reset, which is the answer to what is said too late, may take the last reply away.
         let said = self.truth.session(self.peer, |session| session.farewell.is_some());
-        let may = self.left || said || self.is_hit() || self.truth.stops();
+        let unheard = self.is_fresh && self.may_end_handshake();
+        let may = self.left || said || unheard || self.is_hit() || self.truth.stops();
         assert!(may, "{}: the server ends the connection without a word", self.peer);
     }
 
@@ -193,7 +241,7 @@ impl Control {
     }
 
     /// Whether the server has a reason to end the session.
-    fn check_farewell(&self, reply: &Reply) {
+    pub(crate) fn check_farewell(&self, reply: &Reply) {
         let text = &reply.lines[0];
         let at = self.truth.session(self.peer, |session| session.farewell).expect("it was said");
         let waited = |since: Instant, timeout: Duration| at.saturating_since(since) + SLACK >= timeout;
@@ -203,43 +251,36 @@ impl Control {
         let reason = if text.contains("Idle") {
             waited(since, self.timeouts.idle)
         } else if text.contains("stalled") {
-            waited(self.arranged.map_or(since, |arranged| arranged.min(since)), self.timeouts.stall)
+            let Timeouts { stall, tls, .. } = self.timeouts;
+            let timeout = if self.protects { stall.min(tls) } else { stall };
+            waited(self.arranged.map_or(since, |arranged| arranged.min(since)), timeout)
         } else if text.contains("login in time") {
             self.logged_out.is_some_and(|since| waited(since, self.timeouts.login))
         } else if text.contains("administrator") {
-            self.truth.told(|told| told.dismissed.contains(&self.peer))
+            self.is_dismissed()
         } else {
             text.contains("Server stops") && self.truth.stops()
         };
         assert!(reason, "{}: no reason for {text:?} after {:?}", self.peer, at.saturating_since(since));
     }
 
-    /// Nothing comes from here any more.
-    pub(crate) fn half_close(&mut self) {
+    /// Nothing comes from here any more. Under TLS some say so, and some do not.
+    pub(crate) async fn half_close(&mut self, regularly: bool) {
         self.left = true;
         self.world.note(format_args!("{} closes its half", self.peer));
-        self.world.state().send_end(self.stream.end);
+        if regularly {
+            let _ = within(&self.world, PATIENCE, self.stream.finish()).await;
+        } else {
+            self.stream.send_end();
+        }
     }
 
     /// Ends the connection, by reset or without. Nothing is to be read any more.
     pub(crate) fn vanish(&mut self, by_reset: bool) {
         self.left = true;
         self.world.note(format_args!("{} vanishes", self.peer));
-        let mut state = self.world.state();
-        if by_reset { state.send_reset(self.stream.end) } else { state.close(self.stream.end) }
+        if by_reset { self.stream.reset() } else { self.stream.close() }
     }
-}
-
-pub(crate) async fn read(stream: &mut SimStream, buffer: &mut [u8]) -> io::Result<usize> {
-    poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, buffer)).await
-}
-
-pub(crate) async fn write_all(stream: &mut SimStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let count = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await?;
-        bytes = &bytes[count..];
-    }
-    Ok(())
 }
 
 pub(crate) async fn within<T>(world: &World, limit: Duration, work: impl Future<Output = T>) -> Option<T> {

@@ -1,13 +1,18 @@
 //! A client's data connection: a task of its own, which behaves well or in one of many other ways.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::ClientConfig;
+
 use crate::chance::Chance;
-use crate::control::{read, within, write_all};
+use crate::control::within;
 use crate::net::End;
+use crate::plan::{Breach, Conduct};
 use crate::runtime::{SimListener, SimStream};
+use crate::stream::ClientStream;
 use crate::world::{World, lock};
 
 /// How long a client waits for the server to connect, and for bytes.
@@ -17,20 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(1500);
 pub(crate) enum Place {
     Passive { from: SocketAddr, to: SocketAddr },
     Active(SimListener),
-}
-
-/// What a client does with its data connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Conduct {
-    Good,
-    /// Says at once that nothing comes from it, which ends no download.
-    HalfClosed,
-    /// Resets the connection after so many bytes.
-    Reset(usize),
-    /// Does nothing for a time after so many bytes.
-    Stall(usize, Duration),
-    /// Never connects.
-    Never,
 }
 
 /// What came of it.
@@ -45,8 +36,13 @@ pub(crate) struct DataEnd {
     pub(crate) sent_end: bool,
     /// Something was done to the connection on its way.
     pub(crate) hit: bool,
+    /// Whether the TLS handshake resumed another session; `None` before it and without.
+    pub(crate) resumed: Option<bool>,
+    /// When the first byte for the client left the server, and the end of the stream.
+    pub(crate) began_at: u64,
+    pub(crate) ended_at: u64,
+    pub(crate) done: bool,
     end: Option<End>,
-    done: bool,
 }
 
 pub(crate) struct DataTask {
@@ -59,9 +55,18 @@ struct Work {
     world: World,
     chance: Chance,
     conduct: Conduct,
+    tls: Option<DataTls>,
     end: Arc<Mutex<DataEnd>>,
     /// How long it waits between two pieces at the most.
     pace: Duration,
+}
+
+/// TLS for a data connection.
+#[derive(Clone)]
+pub(crate) struct DataTls {
+    pub(crate) config: Arc<ClientConfig>,
+    /// Whether the server takes uploads that end without `close_notify`.
+    pub(crate) lenient_eof: bool,
 }
 
 impl DataTask {
@@ -71,12 +76,13 @@ impl DataTask {
         mut chance: Chance,
         place: Place,
         conduct: Conduct,
+        tls: Option<DataTls>,
         upload: Option<Vec<u8>>,
     ) -> Self {
         let end = Arc::new(Mutex::new(DataEnd::default()));
         let pace = *chance.pick(&[0, 0, 1, 100]);
         let pace = Duration::from_millis(pace);
-        let work = Work { world: world.clone(), chance, conduct, end: Arc::clone(&end), pace };
+        let work = Work { world: world.clone(), chance, conduct, tls, end: Arc::clone(&end), pace };
         let name = match &place {
             Place::Passive { from, to } => format!("data from {from} to {to}"),
             Place::Active(listener) => format!("data at {}", listener.address),
@@ -107,14 +113,14 @@ impl DataTask {
 /// A connection that is reset when its client is gone in the middle of a transfer: a clean end would make a file of
 /// what has arrived.
 struct Cut {
-    stream: SimStream,
+    stream: ClientStream,
     regular: bool,
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
         if !self.regular {
-            self.stream.world.state().send_reset(self.stream.end);
+            self.stream.reset();
         }
     }
 }
@@ -132,10 +138,12 @@ impl Work {
                 let mut end = lock(&self.end);
                 (end.established, end.end) = (true, Some(stream.end));
             }
-            let mut cut = Cut { stream, regular: false };
-            match upload {
-                Some(bytes) => self.send(&mut cut.stream, &bytes).await,
-                None => self.receive(&mut cut.stream).await,
+            let mut cut = Cut { stream: ClientStream::new(stream), regular: false };
+            if self.shake_hands(&mut cut.stream, upload.as_deref()).await {
+                match upload {
+                    Some(bytes) => self.send(&mut cut.stream, &bytes).await,
+                    None => self.receive(&mut cut.stream).await,
+                }
             }
             cut.regular = true;
         }
@@ -156,7 +164,46 @@ impl Work {
         }
     }
 
-    async fn send(&mut self, stream: &mut SimStream, bytes: &[u8]) {
+    /// Carries the connection into TLS, if it is to go there; whether there is something to do on it.
+    async fn shake_hands(&mut self, stream: &mut ClientStream, upload: Option<&[u8]>) -> bool {
+        let Some(DataTls { config, .. }) = self.tls.clone() else { return true };
+        let Conduct::Breach(Breach::Mute | Breach::ClearText | Breach::TornHandshake(..)) = self.conduct else {
+            let secured = within(&self.world, PATIENCE, stream.secure(&config)).await;
+            self.world.note(format_args!("link {}: the handshake ends: {secured:?}", stream.end().link));
+            lock(&self.end).resumed = stream.is_resumed();
+            return self.is_well(secured).is_some();
+        };
+        let words = match self.conduct {
+            Conduct::Breach(Breach::ClearText) => upload.unwrap_or(b"clear").to_vec(),
+            Conduct::Breach(Breach::TornHandshake(len, _)) => {
+                let mut words = stream.first_words(&config);
+                words.truncate(len % words.len());
+                words
+            }
+            _ => Vec::new(),
+        };
+        let _ = within(&self.world, PATIENCE, stream.write_raw(&words)).await;
+        match self.conduct {
+            Conduct::Breach(Breach::TornHandshake(_, true)) => stream.reset(),
+            Conduct::Breach(Breach::Mute) => {}
+            _ => stream.send_end(),
+        }
+        let _ = within(&self.world, PATIENCE, stream.read_refusal()).await;
+        false
+    }
+
+    /// The result, unless it is an error. Whatever is done to connections, their bytes are the server's and in order.
+    fn is_well<T>(&self, result: Option<io::Result<T>>) -> Option<T> {
+        match result? {
+            Ok(result) => Some(result),
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::InvalidData, "a data connection carries no TLS: {error}");
+                None
+            }
+        }
+    }
+
+    async fn send(&mut self, stream: &mut ClientStream, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let Some(most) = self.act(stream, bytes.len() - rest.len()).await else { return };
@@ -164,7 +211,13 @@ impl Work {
             let piece = &rest[..size.min(rest.len()).min(most)];
             // Counted before: some of it may get there even if not all can be sent.
             lock(&self.end).sent += piece.len();
-            if !matches!(within(&self.world, PATIENCE, write_all(stream, piece)).await, Some(Ok(()))) {
+            if piece.len() == rest.len() && self.conduct == Conduct::Breach(Breach::TornRecord) {
+                let missing = self.chance.between(1, piece.len() + 16);
+                let _ = within(&self.world, PATIENCE, stream.write_torn(piece, missing)).await;
+                stream.send_end();
+                return;
+            }
+            if self.is_well(within(&self.world, PATIENCE, stream.write_all(piece)).await).is_none() {
                 return;
             }
             rest = &rest[piece.len()..];
@@ -172,41 +225,62 @@ impl Work {
         if self.act(stream, bytes.len()).await.is_none() {
             return;
         }
-        self.world.state().send_end(stream.end);
-        lock(&self.end).sent_end = true;
-        let ended = within(&self.world, PATIENCE, read(stream, &mut [0; 16])).await;
-        assert!(!matches!(ended, Some(Ok(1..))), "the server sends something on the connection of an upload");
+        self.end_upload(stream).await;
+        if self.conduct == Conduct::Hasty {
+            return;
+        }
+        let ended = within(&self.world, PATIENCE, stream.read(&mut [0; 16])).await;
+        let ended = self.is_well(ended);
+        assert!(!matches!(ended, Some(1..)), "the server sends something on the connection of an upload");
     }
 
-    async fn receive(&mut self, stream: &mut SimStream) {
+    async fn end_upload(&mut self, stream: &mut ClientStream) {
+        if let (Some(tls), Conduct::Breach(_)) = (&self.tls, self.conduct) {
+            stream.send_end();
+            lock(&self.end).sent_end = tls.lenient_eof;
+        } else {
+            let finished = within(&self.world, PATIENCE, stream.finish()).await;
+            lock(&self.end).sent_end = finished.is_some();
+        }
+    }
+
+    async fn receive(&mut self, stream: &mut ClientStream) {
         if self.conduct == Conduct::HalfClosed {
-            self.world.state().send_end(stream.end);
+            if self.chance.one_in(2) {
+                let _ = within(&self.world, PATIENCE, stream.finish()).await;
+            } else {
+                stream.send_end();
+            }
         }
         let mut received = 0;
         loop {
             let Some(most) = self.act(stream, received).await else { return };
             let size = self.chance.magnitude(20_000) as usize + 1;
             let mut buffer = vec![0; size.min(most)];
-            match within(&self.world, PATIENCE, read(stream, &mut buffer)).await {
-                Some(Ok(0)) => return lock(&self.end).clean = true,
-                Some(Ok(count)) => {
-                    received += count;
-                    lock(&self.end).received.extend_from_slice(&buffer[..count]);
-                }
-                _ => return,
+            let read = within(&self.world, PATIENCE, stream.read(&mut buffer)).await;
+            let Some(count) = self.is_well(read) else { return };
+            let mut end = lock(&self.end);
+            if count == 0 {
+                (end.clean, end.ended_at) = (true, stream.end_left_server());
+                return;
             }
+            if received == 0 {
+                end.began_at = stream.left_server(count - 1);
+            }
+            received += count;
+            end.received.extend_from_slice(&buffer[..count]);
         }
     }
 
     /// Does what comes between two pieces; how many bytes may come next, or `None` after a reset.
-    async fn act(&mut self, stream: &mut SimStream, moved: usize) -> Option<usize> {
+    async fn act(&mut self, stream: &mut ClientStream, moved: usize) -> Option<usize> {
         let pause = self.chance.micros(self.pace);
         if !pause.is_zero() {
             self.world.sleep(pause).await;
         }
         match self.conduct {
             Conduct::Reset(after) if moved >= after => {
-                self.world.state().send_reset(stream.end);
+                stream.reset();
                 None
             }
             Conduct::Stall(after, time) if moved >= after => {
@@ -223,7 +297,7 @@ impl Work {
 /// Connects to a passive port that is another's. The server must send it away without a byte.
 pub(crate) async fn intrude(world: World, from: SocketAddr, to: SocketAddr) {
     let connecting = world.connect_from(from, to, false);
-    let Some(Ok(mut stream)) = within(&world, PATIENCE, connecting).await else { return };
-    let got = within(&world, PATIENCE, read(&mut stream, &mut [0; 16])).await;
+    let Some(Ok(stream)) = within(&world, PATIENCE, connecting).await else { return };
+    let got = within(&world, PATIENCE, ClientStream::new(stream).read(&mut [0; 16])).await;
     assert!(!matches!(got, Some(Ok(1..))), "{from}: data of somebody else comes over {to}");
 }

@@ -183,8 +183,11 @@ impl Visit<'_> {
         assert_eq!(told, known, "{}: {verb}", self.client.who());
     }
 
-    /// Changes the type now and then.
+    /// Changes the type now and then, or whether data goes under TLS.
     async fn choose_type(&mut self) -> Result<(), Over> {
+        if self.client.chance.one_in(8) {
+            self.protect().await?;
+        }
         if self.client.chance.one_in(3) {
             self.image = !self.image;
             let line = if self.image { "TYPE I" } else { "TYPE A" };
@@ -215,7 +218,7 @@ impl Visit<'_> {
                 let len = self.client.chance.magnitude(40_000) as usize;
                 let bytes = self.client.bytes(len);
                 if let Some(number) = mark(&bytes) {
-                    self.client.common.truth.told(|told| told.shared.insert(number, bytes.clone()));
+                    self.client.common.truth.will_share(number, &bytes);
                 }
                 let job =
                     Job { line: format!("STOR {path}"), path, upload: Some(bytes), is_listing: false, is_shared: true };

@@ -5,14 +5,16 @@ use std::time::Duration;
 use ftp_proto::Instant;
 
 use crate::client::Visit;
-use crate::data::{Conduct, DataEnd};
+use crate::data::DataEnd;
+use crate::plan::{Breach, Conduct, Extra, Plan};
 use crate::shelf::brief;
-use crate::transfer::{Extra, Heard, Job, Plan};
+use crate::transfer::{Heard, Job};
 
 impl Visit<'_> {
     /// Whether the final reply is right.
     pub(crate) fn judge(&self, job: &Job, plan: &Plan, heard: &Heard, data: &DataEnd, listener: &str, began: Instant) {
         let (who, code) = (self.client.who(), heard.code.unwrap_or_default());
+        let (tls, protects) = (self.client.common.scene.tls, self.control.protects);
         let world = &self.control.world;
         let is_hit = data.hit
             || self.control.is_hit()
@@ -21,24 +23,39 @@ impl Visit<'_> {
             || world.was_hit(listener, began);
         let disturbed = matches!(plan.extra, Some(Extra::Abort | Extra::HalfClose | Extra::Vanish(_)));
         let behaves = match plan.conduct {
-            Conduct::Good | Conduct::HalfClosed => true,
+            Conduct::Good | Conduct::HalfClosed | Conduct::Hasty => true,
             Conduct::Stall(_, time) => time < Duration::from_secs(25),
-            Conduct::Reset(_) | Conduct::Never => false,
+            Conduct::Breach(Breach::NoFarewell) => tls.is_some_and(|tls| tls.lenient_eof),
+            Conduct::Reset(_) | Conduct::Never | Conduct::Breach(_) => false,
         };
+        // Another TLS session than that of the control connection is not wanted everywhere.
+        let is_refused = protects && tls.is_some_and(|tls| tls.requires_reuse) && data.resumed != Some(true);
         let may_be_full = self.client.common.scene.capacity.is_some() && job.upload.is_some();
         let stops = self.client.common.truth.stops();
-        let well = behaves && !disturbed && !is_hit && !may_be_full && !stops && !job.is_shared;
+        let well = behaves && !is_refused && !disturbed && !is_hit && !may_be_full && !stops && !job.is_shared;
         let line = &job.line;
         let reads_on = matches!(plan.conduct, Conduct::Good | Conduct::HalfClosed) && job.upload.is_none();
         let succeeds = code == 226 && (data.clean || !reads_on);
         assert!(!well || succeeds, "{who}: {line}: {code} although all is well, {}", brief(data));
-        let known = matches!(code, 226 | 425 | 426 | 450 | 451 | 452) || job.is_shared && code == 550;
+        let spoils = matches!(plan.conduct, Conduct::Breach(_) | Conduct::Reset(_));
+        let may_fail = protects && (spoils || is_refused || is_hit || disturbed);
+        let known = match code {
+            550 => job.is_shared,
+            522 => may_fail,
+            _ => matches!(code, 226 | 425 | 426 | 450 | 451 | 452),
+        };
         assert!(known, "{who}: {line}: {code}");
         if code == 226 && job.upload.is_some() {
             assert!(data.sent_end, "{who}: {line}: 226 although the client has not sent an end");
         }
         if code == 226 {
             assert!(heard.announced.is_some(), "{who}: {line}: 226 without 150");
+            assert!(!is_refused, "{who}: {line}: 226 although the TLS session is another");
+            assert!(!protects || data.resumed.is_some(), "{who}: {line}: 226 without TLS");
+        }
+        self.judge_order(job, heard, data);
+        if code == 226 && reads_on && data.done && !data.hit {
+            assert!(data.clean, "{who}: {line}: 226, and the stream has no end");
         }
         if code == 226 {
             self.judge_speed(job, data, plan.conduct == Conduct::Good && !is_hit);
@@ -46,6 +63,16 @@ impl Visit<'_> {
         if matches!(code, 451 | 452) {
             assert!(is_hit || may_be_full, "{who}: {line}: {code} although no disk has failed");
         }
+    }
+
+    /// Data leaves the server behind the reply that announces it, and before the one that says that all has gone.
+    fn judge_order(&self, job: &Job, heard: &Heard, data: &DataEnd) {
+        let (who, line) = (self.client.who(), &job.line);
+        let announced = heard.announced.as_ref().map_or(u64::MAX, |reply| reply.left);
+        let early = !data.received.is_empty() && data.began_at < announced;
+        assert!(!early, "{who}: {line}: data leaves before it is announced");
+        let late = heard.code == Some(226) && data.clean && data.ended_at > heard.left;
+        assert!(!late, "{who}: {line}: 226 leaves before the end of the data");
     }
 
     /// Whether a transfer has kept to its speed limit, and has had all of it where nothing else was in its way.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ftp_proto::Instant;
 
-use crate::scene::CONTROL;
+use crate::scene::is_control;
+use crate::trace::Hash;
 use crate::watch::Watch;
 use crate::world::{State, World};
 
@@ -18,6 +19,8 @@ pub(crate) struct Net {
     pub(crate) listeners: BTreeMap<SocketAddr, Listening>,
     /// When all ports for passive connections were taken last.
     full_at: Option<Instant>,
+    /// How many times something has left the server.
+    pub(crate) departures: u64,
     /// What goes to each client, as it leaves the server.
     pub(crate) watches: BTreeMap<IpAddr, Watch>,
 }
@@ -31,18 +34,18 @@ pub(crate) struct Listening {
 /// A connection.
 pub(crate) struct Link {
     /// That of the opener, and that of the other.
-    sides: [Side; 2],
+    pub(crate) sides: [Side; 2],
     /// The address of the client's end.
-    client: SocketAddr,
-    is_control: bool,
+    pub(crate) client: SocketAddr,
+    pub(crate) is_control: bool,
     latency: Duration,
     /// Whether nothing gets through any more.
     silent: bool,
     pub(crate) hit: bool,
 }
 
-struct Side {
-    is_server: bool,
+pub(crate) struct Side {
+    pub(crate) is_server: bool,
     is_open: bool,
     /// What has arrived.
     inbox: VecDeque<u8>,
@@ -53,7 +56,9 @@ struct Side {
     error: Option<ErrorKind>,
     dead: bool,
     sent_end: bool,
-    written: u64,
+    pub(crate) written: u64,
+    /// Of a server's side: up to which byte it was written at which departure; the end comes behind all bytes.
+    pub(crate) left: Vec<(u64, u64)>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -66,7 +71,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    const fn other(self) -> Self {
+    pub(crate) const fn other(self) -> Self {
         Self { link: self.link, side: 1 - self.side }
     }
 }
@@ -84,6 +89,7 @@ impl Side {
             dead: false,
             sent_end: false,
             written: 0,
+            left: Vec::new(),
             reader: None,
             writer: None,
         }
@@ -101,7 +107,7 @@ impl State {
         let sides = [Side::new(server_opens), Side::new(!server_opens)];
         let client = if server_opens { to } else { from };
         let latency = self.chance.micros(self.climate.latency);
-        let is_control = to.port() == CONTROL;
+        let is_control = is_control(to.port());
         self.net.links.insert(id, Link { sides, client, is_control, latency, silent: false, hit: false });
         self.note(format_args!("link {id} from {from} to {to}"));
         if self.fault(if is_control { 40 } else { 15 }) {
@@ -122,7 +128,7 @@ impl State {
         }
     }
 
-    fn side(&mut self, end: End) -> Option<&mut Side> {
+    pub(crate) fn side(&mut self, end: End) -> Option<&mut Side> {
         self.net.links.get_mut(&end.link).map(|link| &mut link.sides[end.side])
     }
 
@@ -161,28 +167,17 @@ impl State {
     fn send(&mut self, end: End, bytes: &[u8]) {
         self.watch(end, bytes);
         let arrival = self.arrival(end.other());
-        self.note(format_args!("link {} side {} sends {}", end.link, end.side, bytes.len()));
+        let mut hash = Hash::new();
+        hash.take(bytes);
+        self.note(format_args!("link {} side {} sends {}: {:x}", end.link, end.side, bytes.len(), hash.0));
         let Some(link) = self.net.links.get_mut(&end.link) else { return };
         link.sides[end.side].written += bytes.len() as u64;
+        self.departs(end, false);
+        let Some(link) = self.net.links.get_mut(&end.link) else { return };
         link.sides[end.other().side].under_way += bytes.len();
         let (bytes, to) = (bytes.to_vec(), end.other());
         if let Some(arrival) = arrival {
             self.after(arrival, move |world| world.state().arrives(to, &bytes));
-        }
-    }
-
-    /// Looks at what the server sends, before anybody else can know of it.
-    fn watch(&mut self, end: End, bytes: &[u8]) {
-        let Some(link) = self.net.links.get(&end.link) else { return };
-        if !link.sides[end.side].is_server || bytes.is_empty() {
-            return;
-        }
-        let (client, is_control, first) = (link.client.ip(), link.is_control, link.sides[end.side].written == 0);
-        let watch = self.net.watches.entry(client).or_default();
-        if is_control {
-            watch.control(bytes);
-        } else if first {
-            watch.data_begins();
         }
     }
 
@@ -231,6 +226,7 @@ impl State {
             return;
         }
         self.note(format_args!("link {} side {} sends its end", end.link, end.side));
+        self.departs(end, true);
         if let Some(arrival) = self.arrival(end.other()) {
             self.after(arrival, move |world| {
                 let mut state = world.state();
@@ -306,7 +302,7 @@ impl State {
 
     /// At how many places the server waits for data connections.
     pub(crate) fn passive_listeners(&self) -> usize {
-        let is_passive = |(at, listening): &(&SocketAddr, &Listening)| listening.is_server && at.port() != CONTROL;
+        let is_passive = |(at, listening): &(&SocketAddr, &Listening)| listening.is_server && !is_control(at.port());
         self.net.listeners.iter().filter(is_passive).count()
     }
 

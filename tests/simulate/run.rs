@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use ftp_driver::{Handle, serve};
+use ftp_driver::{Endpoint, Handle, serve};
 use ftp_proto::{Instant, Shutdown};
 
 use crate::chance::Chance;
 use crate::client::{Client, Common, Counts};
 use crate::disk::Disk;
-use crate::scene::{Ending, Scene, VAULT, server_address};
+use crate::scene::{Ending, Scene, VAULT, implicit_address, server_address};
 use crate::truth::{Truth, compare};
 use crate::world::{Climate, World, lock};
 
@@ -51,7 +51,7 @@ pub(crate) fn run_scene(
     scene: impl FnOnce(&mut Chance, usize) -> Scene,
 ) -> Report {
     count_panics();
-    // What the storage in memory takes random names from.
+    // What the storage in memory takes random names from, and TLS all that it needs.
     fastrand::seed(seed);
     let mut chance = Chance::new(seed);
     let by_seed = *chance.pick(&[30, 100, 200, 300]);
@@ -75,7 +75,9 @@ impl Run {
         disk.put(&format!("{VAULT}/secret"), b"secret");
         let truth = Truth::new(&world, scene.slow_hooks);
         let service = scene.service(&world, &disk, &truth);
-        let handle = Handle::new(&service, [server_address()]);
+        let endpoints = [(server_address(), false), (implicit_address(), true)];
+        let endpoints = endpoints.map(|(address, implicit_tls)| Endpoint { address, implicit_tls });
+        let handle = Handle::new(&service, endpoints);
         let common = Common { world, disk, truth, scene: Arc::new(scene), counts: Arc::default() };
         let run = Self { common, handle, ended: Arc::default(), served: Arc::default() };
         run.begin(&mut chance);
@@ -85,12 +87,12 @@ impl Run {
 
     fn begin(&self, chance: &mut Chance) {
         let Common { world, scene, .. } = &self.common;
-        let listener = world.listen_as_server(server_address());
+        let listeners = [server_address(), implicit_address()].map(|address| world.listen_as_server(address));
         let (spawner, ended, served) = (world.clone(), world.clone(), Arc::clone(&self.served));
         let spawn = move |session| {
             spawner.spawn("session".to_owned(), session);
         };
-        let serving = serve(world.clone(), vec![listener], self.handle.clone(), spawn);
+        let serving = serve(world.clone(), listeners.into(), self.handle.clone(), spawn);
         world.spawn("server".to_owned(), async move {
             serving.await;
             *lock(&served) = Some(ended.now());

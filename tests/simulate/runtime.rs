@@ -13,7 +13,7 @@ use ftp_proto::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::net::{End, Listening};
-use crate::scene::CONTROL;
+use crate::scene::is_control;
 use crate::timers::SimTimer;
 use crate::world::{State, World, lock};
 
@@ -64,7 +64,7 @@ impl State {
     fn way(&mut self, to: SocketAddr, is_server: bool) -> (Duration, Duration, Duration) {
         let latency = self.climate.latency;
         let retries = if self.fault(20) { *self.chance.pick(&RETRIES) } else { 0 };
-        let black_hole = to.port() != CONTROL && self.fault(60);
+        let black_hole = !is_control(to.port()) && self.fault(60);
         if black_hole {
             self.hit(format!("listener {to}"));
         }

@@ -13,12 +13,14 @@ use ftp_proto::Config;
 use ftp_types::{Permissions, Secret, UnixTime};
 
 use crate::chance::Chance;
+use crate::crypto;
 use crate::disk::{Disk, place};
 use crate::truth::Truth;
 use crate::world::{Climate, World};
 
-/// The server's port.
-pub(crate) const CONTROL: u16 = 21;
+/// The server's port, and the one where TLS comes first.
+const CONTROL: u16 = 21;
+const IMPLICIT: u16 = 990;
 pub(crate) const SERVER: [u8; 4] = [192, 0, 2, 1];
 /// Where one of the users may do nothing.
 pub(crate) const VAULT: &str = "/vault";
@@ -56,12 +58,23 @@ pub(crate) struct Scene {
     pub(crate) least_file: usize,
     port_wait: Duration,
     buffer: usize,
+    pub(crate) tls: Option<Tls>,
     /// Bytes per second: of a transfer, of a user, of the server.
     pub(crate) rates: [Option<u64>; 3],
 }
 
+/// How strict the server is about TLS, if it offers any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tls {
+    /// Whether uploads may end without `close_notify`.
+    pub(crate) lenient_eof: bool,
+    /// Whether data connections have to resume the session of their control connection.
+    pub(crate) requires_reuse: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
+    pub(crate) tls: Duration,
     pub(crate) idle: Duration,
     pub(crate) login: Duration,
     pub(crate) connect: Duration,
@@ -98,6 +111,7 @@ impl Scene {
             climate,
             clients,
             timeouts: Timeouts {
+                tls: chance.seconds(10, 30),
                 idle: chance.seconds(30, 300),
                 login: chance.seconds(20, 60),
                 connect: chance.seconds(15, 30),
@@ -113,6 +127,7 @@ impl Scene {
             port_wait: if chance.one_in(4) { Duration::ZERO } else { chance.seconds(1, 8) },
             buffer: *chance.pick(&[512, 700, 4096, 128 * 1024]),
             rates: rates(chance),
+            tls: (!chance.one_in(4)).then(|| Tls { lenient_eof: chance.one_in(3), requires_reuse: chance.one_in(3) }),
         }
     }
 
@@ -129,7 +144,7 @@ impl Scene {
     pub(crate) fn service(&self, world: &World, disk: &Disk, truth: &Truth) -> Service {
         let clock = world.clone();
         let clock = move || UnixTime { seconds: clock.now().since_epoch().as_secs() as i64, nanoseconds: 0 };
-        let builder = Service::builder_async(Accounts { users: accounts(disk), world: world.clone() })
+        let mut builder = Service::builder_async(Accounts { users: accounts(disk), world: world.clone() })
             .config(self.config())
             .passive_ports(self.climate.passive_ports())
             .passive_port_wait(self.port_wait)
@@ -140,6 +155,10 @@ impl Scene {
             .clock(clock)
             .observer(truth.clone())
             .hooks(truth.clone());
+        if let Some(Tls { lenient_eof, requires_reuse }) = self.tls {
+            let tls = crypto::server(world).lenient_eof(lenient_eof).require_session_reuse(requires_reuse);
+            builder = builder.tls(tls);
+        }
         self.limited(builder).build()
     }
 
@@ -152,8 +171,8 @@ impl Scene {
 
     /// How long a session may stand whose client says nothing.
     pub(crate) fn longest_silence(&self) -> Duration {
-        let Timeouts { idle, login, connect, stall } = self.timeouts;
-        idle + login + connect + stall + Duration::from_secs(60)
+        let Timeouts { tls, idle, login, connect, stall } = self.timeouts;
+        tls + idle + login + connect + stall + Duration::from_secs(60)
     }
 
     fn limited(&self, mut builder: ServiceBuilder) -> ServiceBuilder {
@@ -171,8 +190,9 @@ impl Scene {
     }
 
     fn config(&self) -> Config {
-        let Timeouts { idle, login, connect, stall } = self.timeouts;
+        let Timeouts { tls, idle, login, connect, stall } = self.timeouts;
         Config {
+            tls_timeout: Some(tls),
             idle_timeout: Some(idle),
             login_timeout: Some(login),
             connect_timeout: Some(connect),
@@ -207,8 +227,17 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+pub(crate) fn is_control(port: u16) -> bool {
+    matches!(port, CONTROL | IMPLICIT)
+}
+
 pub(crate) fn server_address() -> SocketAddr {
     SocketAddr::from((SERVER, CONTROL))
+}
+
+/// Where TLS comes first.
+pub(crate) fn implicit_address() -> SocketAddr {
+    SocketAddr::from((SERVER, IMPLICIT))
 }
 
 pub(crate) fn password(user: &str) -> String {

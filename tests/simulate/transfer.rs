@@ -8,7 +8,8 @@ use ftp_proto::Instant;
 
 use crate::client::Visit;
 use crate::control::{Over, Reply};
-use crate::data::{Conduct, DataEnd, DataTask, Place, intrude};
+use crate::data::{DataEnd, DataTask, Place, intrude};
+use crate::plan::{Extra, Plan};
 use crate::scene::SERVER;
 use crate::truth::What;
 use crate::world::lock;
@@ -36,94 +37,18 @@ pub(crate) struct Outcome {
     pub(crate) over: bool,
 }
 
-/// How the client goes about it.
-pub(crate) struct Plan {
-    pub(crate) conduct: Conduct,
-    /// Whether the data connection is made before the command.
-    early: bool,
-    pub(crate) extra: Option<Extra>,
-    /// Whether the other command is sent together with the first, and else how long after the preliminary reply.
-    at_once: bool,
-    delay: Duration,
-    /// How many commands come right before, and whether nobody reads their replies for a while: more than the connection
-    /// holds, so that the preliminary reply has to wait behind them.
-    noise: usize,
-}
-
-/// The length of a reply to STAT, about.
-const STATUS: usize = 150;
-
-/// What a client does while a transfer runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extra {
-    Noop,
-    Status,
-    Abort,
-    Quit,
-    /// Closes its half of the control connection.
-    HalfClose,
-    /// Is gone, with a reset or without.
-    Vanish(bool),
-}
-
-impl Extra {
-    const fn line(self) -> Option<&'static str> {
-        match self {
-            Self::Noop => Some("NOOP"),
-            Self::Status => Some("STAT"),
-            Self::Abort => Some("ABOR"),
-            Self::Quit => Some("QUIT"),
-            Self::HalfClose | Self::Vanish(_) => None,
-        }
-    }
-
-    /// Whether the reply is that of this command, and not the last one of the transfer.
-    const fn is_answered_by(self, code: u16, transfer_is_over: bool) -> bool {
-        match self {
-            Self::Noop => code == 200,
-            Self::Status => code == 211,
-            Self::Quit => code == 221,
-            Self::Abort => transfer_is_over && (code == 225 || code == 226),
-            Self::HalfClose | Self::Vanish(_) => false,
-        }
-    }
-}
-
 /// The replies to a transfer and to what was said beside it.
 #[derive(Default)]
 pub(crate) struct Heard {
     pub(crate) announced: Option<Reply>,
     pub(crate) code: Option<u16>,
+    /// When that left the server.
+    pub(crate) left: u64,
     unanswered: Option<Extra>,
     quit: bool,
 }
 
 impl Visit<'_> {
-    fn plan(&mut self, upload: bool) -> Plan {
-        let chance = &mut self.client.chance;
-        let conduct = match chance.below(20) {
-            0 | 1 => Conduct::Reset(chance.magnitude(60_000) as usize),
-            2 => Conduct::Stall(chance.magnitude(60_000) as usize, chance.seconds(1, 20)),
-            3 if chance.one_in(4) => Conduct::Stall(chance.magnitude(60_000) as usize, chance.seconds(300, 1200)),
-            4 => Conduct::Never,
-            5 if !upload => Conduct::HalfClosed,
-            _ => Conduct::Good,
-        };
-        let extra = match chance.below(20) {
-            0 | 1 => Some(Extra::Noop),
-            2 => Some(Extra::Status),
-            3..=5 => Some(Extra::Abort),
-            6 => Some(Extra::Quit),
-            7 if chance.one_in(2) => Some(Extra::HalfClose),
-            8 => Some(Extra::Vanish(chance.one_in(2))),
-            _ => None,
-        };
-        let delay = chance.micros(Duration::from_secs(1));
-        let pipe = self.client.common.scene.climate.pipe;
-        let noise = if pipe < 10_000 && chance.one_in(8) { pipe / STATUS + 8 } else { 0 };
-        Plan { conduct, early: chance.one_in(2), extra, at_once: chance.one_in(3), delay, noise }
-    }
-
     /// Arranges a data connection; `None` when the server has no port for it.
     pub(crate) async fn arrange(&mut self) -> Result<Option<Place>, Over> {
         let from = self.client.fresh_address();
@@ -181,7 +106,8 @@ impl Visit<'_> {
             Place::Active(listener) => format!("listener {}", listener.address),
         };
         let chance = self.client.chance.fork();
-        let begin = DataTask::begin(&self.control.world, chance, place, plan.conduct, job.upload.clone());
+        let tls = self.data_tls();
+        let begin = DataTask::begin(&self.control.world, chance, place, plan.conduct, tls, job.upload.clone());
         if !plan.early {
             // It is under way all the same; the command is not.
             let wait = self.client.chance.micros(Duration::from_millis(50));
@@ -192,10 +118,17 @@ impl Visit<'_> {
         let Some(heard) = self.note_unless_over(heard, &begin, &job, hook)? else { return Ok(None) };
         let data = begin.join().await;
         let code = heard.code.expect("the talk goes on until there is one");
+        self.count_protected(&data);
         self.note_seen(&job, hook, &heard, &data);
         self.judge(&job, &plan, &heard, &data, &listener, began);
         self.control.arranged = None;
         Ok(Some(Outcome { code, announced: heard.announced, data, over: heard.quit }))
+    }
+
+    fn count_protected(&self, data: &DataEnd) {
+        let mut counts = lock(&self.client.common.counts);
+        counts.protected += u64::from(data.resumed.is_some());
+        counts.resumed += u64::from(data.resumed == Some(true));
     }
 
     /// Sends the command, and what is to be sent beside it, and takes all replies.
@@ -206,7 +139,9 @@ impl Visit<'_> {
         let extra = plan.extra.filter(|_| plan.at_once);
         lines.extend(extra.and_then(Extra::line));
         self.control.say_all(&lines).await;
-        extra.map_or(Ok(()), |extra| self.begin_extra(extra, &mut heard))?;
+        if let Some(extra) = extra {
+            self.begin_extra(extra, &mut heard).await?;
+        }
         self.hear_noise(plan.noise).await?;
         while heard.code.is_none() || heard.unanswered.is_some() {
             let reply = self.control.reply().await?;
@@ -219,10 +154,10 @@ impl Visit<'_> {
                     if let Some(line) = extra.line() {
                         self.control.say(line).await;
                     }
-                    self.begin_extra(extra, &mut heard)?;
+                    self.begin_extra(extra, &mut heard).await?;
                 }
             } else {
-                self.take_final(job, reply.code, &mut heard);
+                self.take_final(job, &reply, &mut heard);
             }
         }
         if heard.quit {
@@ -243,9 +178,12 @@ impl Visit<'_> {
         Ok(())
     }
 
-    fn begin_extra(&mut self, extra: Extra, heard: &mut Heard) -> Result<(), Over> {
+    async fn begin_extra(&mut self, extra: Extra, heard: &mut Heard) -> Result<(), Over> {
         match extra {
-            Extra::HalfClose => self.control.half_close(),
+            Extra::HalfClose => {
+                let regularly = self.client.chance.one_in(2);
+                self.control.half_close(regularly).await;
+            }
             Extra::Vanish(by_reset) => {
                 self.control.vanish(by_reset);
                 return Err(Over);
@@ -265,8 +203,8 @@ impl Visit<'_> {
 
     /// A command beside a transfer is answered at any time after the preliminary reply, but for ABOR, which waits for
     /// the transfer's end.
-    fn take_final(&self, job: &Job, code: u16, heard: &mut Heard) {
-        let is_over = heard.code.is_some();
+    fn take_final(&self, job: &Job, reply: &Reply, heard: &mut Heard) {
+        let (code, is_over) = (reply.code, heard.code.is_some());
         if let Some(extra) = heard.unanswered.filter(|extra| extra.is_answered_by(code, is_over)) {
             let in_turn = heard.announced.is_some() || is_over;
             assert!(in_turn, "{}: {extra:?} is answered before {}", self.client.who(), job.line);
@@ -275,7 +213,7 @@ impl Visit<'_> {
             return;
         }
         assert!(!is_over, "{}: {}: {code} after {:?}", self.client.who(), job.line, heard.code);
-        heard.code = Some(code);
+        (heard.code, heard.left) = (Some(code), reply.left);
     }
 
     /// When the session is over, nobody knows how the transfer has ended.
@@ -290,7 +228,9 @@ impl Visit<'_> {
             lock(&self.client.common.counts).cut += 1;
             let data = task.so_far();
             let most = job.upload.as_ref().map_or(u64::MAX, |_| data.sent as u64);
-            let seen = self.file_seen(job, None, 0, most);
+            // What has no end is not whole.
+            let whole = (job.upload.is_some() && !data.sent_end).then_some(false);
+            let seen = self.file_seen(job, whole, 0, most);
             self.set_seen(hook, seen);
         }
         heard.map(Some)

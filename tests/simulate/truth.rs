@@ -102,6 +102,16 @@ impl Truth {
         lock(&self.told).stop_asked.is_some()
     }
 
+    /// Something is to be sent to a file that all share. Two that have drawn the same number have the same beginning.
+    pub(crate) fn will_share(&self, number: u64, bytes: &[u8]) {
+        self.told(|told| {
+            let known = told.shared.entry(number).or_default();
+            if known.len() < bytes.len() {
+                *known = bytes.to_vec();
+            }
+        });
+    }
+
     /// The bytes of a shared file are the beginning of something that was sent there.
     pub(crate) fn check_shared(&self, bytes: &[u8]) {
         let Some(number) = mark(bytes) else { return };
