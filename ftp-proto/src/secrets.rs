@@ -249,9 +249,15 @@ mod tests {
         assert_eq!(kept(&["PWD", "GET / HTTP/1.1"]), "as it is");
         assert_eq!(kept(&["PWD", "GET / HTTP/1.1", "Authorization: Basic c2VjcmV0"]), "******");
         assert_eq!(kept(&["PWD", "GET / HTTP/1.1", "CWD x", "c2VjcmV0"]), "******");
-        let mut filter = SecretFilter::default();
-        filter.stand_in(b"ABOR", true);
-        assert_eq!(filter.stand_in(b"hunter2", false), Some(STARS.to_vec()));
+        let twice = ["PWD", "GET / HTTP/1.1", "GET / HTTP/1.1", "Authorization: Basic c2VjcmV0"];
+        assert_eq!(kept(&twice), "******");
+        assert_eq!(kept(&["PWD", "PASS one", "hunter2"]), "******");
+        for urgent in [true, false] {
+            let mut filter = SecretFilter::default();
+            filter.log_in();
+            filter.stand_in(b"ABOR", urgent);
+            assert_eq!(filter.stand_in(b"hunter2", false), urgent.then(|| STARS.to_vec()));
+        }
     }
 
     #[test]
