@@ -23,8 +23,9 @@ enum Command {
     Run(RunArguments),
     /// Print the table of earlier results
     Table {
-        /// What `run --json` wrote
-        file: PathBuf,
+        /// What `run --json` wrote; of a case that several files have the last one counts
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Tell the cases and the servers
     List(PlaceArguments),
@@ -86,7 +87,7 @@ impl PlaceArguments {
 pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
-        Command::Table { file } => table(&file),
+        Command::Table { files } => table(&files),
         Command::List(places) => list(&places),
         Command::Limit { address, root, certificate, key } => limit::serve(address, root, &certificate, &key),
     };
@@ -99,9 +100,13 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn table(file: &PathBuf) -> io::Result<()> {
-    let results: results::Results = serde_json::from_slice(&std::fs::read(file)?).map_err(io::Error::other)?;
-    print!("{}", report::markdown(&results));
+fn table(files: &[PathBuf]) -> io::Result<()> {
+    let read =
+        |file: &PathBuf| serde_json::from_slice::<results::Results>(&std::fs::read(file)?).map_err(io::Error::other);
+    let all = files.iter().map(read).collect::<io::Result<Vec<_>>>()?;
+    if let Some(results) = all.into_iter().reduce(results::Results::and) {
+        print!("{}", report::markdown(&results));
+    }
     Ok(())
 }
 

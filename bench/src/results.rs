@@ -19,6 +19,15 @@ pub(crate) struct Results {
     pub(crate) cases: BTreeMap<String, BTreeMap<String, Outcome>>,
 }
 
+impl Results {
+    /// These, with the cases of others in place of the same ones here.
+    pub(crate) fn and(mut self, others: Self) -> Self {
+        self.cases.extend(others.cases);
+        self.machine.load[1] = others.machine.load[1];
+        self
+    }
+}
+
 /// What came of a case on one server.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {

@@ -22,6 +22,9 @@ use crate::tls::{CHUNK, TlsStream};
 pub(crate) struct Target {
     pub(crate) address: SocketAddrV4,
     pub(crate) tls: Arc<ClientConfig>,
+    /// It sends its second reply to a transfer no sooner than the first one is acknowledged, which takes 40 ms if the
+    /// client has nothing else to send.
+    pub(crate) awaits_acknowledgement: bool,
 }
 
 enum Channel {
@@ -215,13 +218,16 @@ impl Session {
     async fn begin(&mut self, command: &str) -> io::Result<Socket> {
         let data = self.data_connection().await?;
         self.command(command, &[125, 150]).await?;
+        if self.target.awaits_acknowledgement {
+            self.socket()?.acknowledge()?;
+        }
         Ok(data)
     }
 
     async fn data_connection(&mut self) -> io::Result<Socket> {
         let port = self.command("EPSV", &[229]).await?.port()?;
         let address = SocketAddrV4::new(*self.target.address.ip(), port);
-        Socket::connect(self.handle()?, address).await
+        Socket::connect(self.socket()?.handle(), address).await
     }
 
     async fn protect(&self, data: Socket) -> io::Result<Channel> {
@@ -231,10 +237,10 @@ impl Session {
         Ok(Channel::Tls(Box::new(TlsStream::handshake(data, &self.target.tls, 256 << 10).await?)))
     }
 
-    fn handle(&self) -> io::Result<&Handle> {
+    fn socket(&self) -> io::Result<&Socket> {
         match &self.control {
-            Some(Channel::Plain(socket)) => Ok(socket.handle()),
-            Some(Channel::Tls(stream)) => Ok(stream.socket().handle()),
+            Some(Channel::Plain(socket)) => Ok(socket),
+            Some(Channel::Tls(stream)) => Ok(stream.socket()),
             None => Err(lost()),
         }
     }

@@ -70,6 +70,11 @@ impl Socket {
         Ok(shutdown(&self.descriptor, Shutdown::Write)?)
     }
 
+    /// Acknowledges what has come, now.
+    pub(crate) fn acknowledge(&self) -> io::Result<()> {
+        Ok(sockopt::set_tcp_quickack(&self.descriptor, true)?)
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

@@ -140,7 +140,11 @@ impl Cost {
 
 impl Trial<'_> {
     fn target(&self) -> Target {
-        Target { address: self.server.address, tls: self.identity.client(self.kind.tls()) }
+        Target {
+            address: self.server.address,
+            tls: self.identity.client(self.kind.tls()),
+            awaits_acknowledgement: self.kind == Kind::Unftp,
+        }
     }
 
     /// The server's CPU time, from rest to rest, and the time on the clock, from the first command to the last reply.

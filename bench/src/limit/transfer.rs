@@ -11,8 +11,8 @@ use rustls::ServerConfig;
 use super::wire::Wire;
 use crate::tls::CHUNK;
 
-/// What an upload receives and writes at a time.
-const BUFFER: usize = 64 << 10;
+/// What an upload receives and writes at a time: less, and files of fewer pages at once cost more.
+const BUFFER: usize = 512 << 10;
 
 pub(super) fn send(path: &Path, data: &TcpStream) -> io::Result<()> {
     let file = File::open(path)?;
@@ -20,8 +20,8 @@ pub(super) fn send(path: &Path, data: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// By way of a buffer that stays in the processor's cache: to splice through a pipe copies once less, and still took
-/// more, for it handles each fragment of a packet by itself.
+/// By way of a buffer: to splice through a pipe copies once less, and still took more, for it handles each fragment of a
+/// packet by itself.
 pub(super) fn store(path: &Path, mut data: &TcpStream) -> io::Result<()> {
     let mut file = File::create(path)?;
     let mut buffer = vec![0; BUFFER];
@@ -50,14 +50,14 @@ pub(super) fn store_secure(path: &Path, data: TcpStream, tls: &Arc<ServerConfig>
     let mut file = File::create(path)?;
     let mut wire = Wire::plain(data);
     wire.secure(tls)?;
-    let mut written = Ok(());
-    let mut take = |bytes: &[u8]| {
-        if written.is_ok() {
-            written = file.write_all(bytes);
+    let mut gathered = Vec::with_capacity(BUFFER);
+    while wire.read(|bytes| gathered.extend_from_slice(bytes))? {
+        if gathered.len() >= BUFFER {
+            file.write_all(&gathered)?;
+            gathered.clear();
         }
-    };
-    while wire.read(&mut take)? {}
-    written?;
+    }
+    file.write_all(&gathered)?;
     wire.close()?;
     wire.stream().shutdown(Shutdown::Both)
 }
