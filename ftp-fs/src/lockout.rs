@@ -219,12 +219,14 @@ mod tests {
 
     #[test]
     fn there_is_always_room_for_one_address_and_first_for_what_counts_no_more() {
-        let mut table = table_with(&[("192.0.2.1", 0), ("192.0.2.2", 60)]);
+        let mut table = table_with(&[("192.0.2.1", 0), ("192.0.2.2", 1)]);
         table.record_failure(ip("192.0.2.3"), seconds(60));
-        assert!(!table.counts.contains_key(&ip("192.0.2.1")));
+        assert!(!table.counts.contains_key(&ip("192.0.2.1")) && table.counts.contains_key(&ip("192.0.2.2")));
+        table.record_failure(ip("192.0.2.4"), seconds(120));
+        assert_eq!(Vec::from_iter(table.counts.keys()), [&ip("192.0.2.4")], "all that counts no more goes at once");
         table.set_policy(LockoutPolicy { failures: 1, addresses: 0, ..POLICY });
-        table.record_failure(ip("192.0.2.4"), seconds(61));
-        assert_eq!(table.counts.len(), 1);
-        assert!(table.is_locked(ip("192.0.2.4"), seconds(61)));
+        table.record_failure(ip("192.0.2.5"), seconds(121));
+        assert_eq!(Vec::from_iter(table.counts.keys()), [&ip("192.0.2.5")]);
+        assert!(table.is_locked(ip("192.0.2.5"), seconds(121)));
     }
 }
