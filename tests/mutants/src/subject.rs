@@ -5,7 +5,7 @@
 pub(crate) struct Subject {
     /// Its name, which is that of its directory.
     pub(crate) package: &'static str,
-    /// Files and directories of its sources that are tests, or for other systems.
+    /// Files and directories of its sources that are tests of others, or for other systems.
     pub(crate) skipped: &'static [&'static str],
     /// The packages whose tests are run.
     pub(crate) tested: &'static [&'static str],
@@ -19,22 +19,21 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     Subject {
         package: "ftp-proto",
         skipped: &["session/control_state.rs", "session/fork.rs"],
-        tested: &["ftp-proto", "ferry-tests", "ferry-fuzz-checks"],
+        tested: &["ftp-proto", "ferry-tests", "ferry-fuzz-checks", "ftp-driver"],
         arguments: &["--lib", "--tests"],
-        optimized: &["ftp-types", "ftp-proto", "ferry-tests"],
+        optimized: &["ftp-types", "ftp-proto", "ftp-driver", "ferry-tests"],
     },
     Subject {
         package: "ftp-fs",
         skipped: &[
             "conformance.rs",
-            "local/tests.rs",
             "local/portable.rs",
             "local/windows_names.rs",
             "system/windows.rs",
             "system/windows",
         ],
-        tested: &["ftp-fs", "ftp-driver", "ferry-tests"],
-        arguments: &["--lib", "--tests"],
+        tested: &["ftp-fs", "ferry-tests", "ftp-driver"],
+        arguments: &["--lib", "--tests", "--features", "ftp-fs/pam"],
         optimized: &["ftp-types", "ftp-fs", "ftp-proto", "ftp-driver", "ferry-tests"],
     },
 ];

@@ -161,7 +161,10 @@ pub(crate) fn sources(root: &Path, subject: &Subject) -> Result<Vec<(PathBuf, St
     let mut files = Vec::new();
     let source = Path::new(subject.package).join("src");
     list(root, &source, &mut files)?;
-    files.retain(|file| !subject.skipped.iter().any(|skipped| file.starts_with(source.join(skipped))));
+    files.retain(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        !name.ends_with("tests.rs") && !subject.skipped.iter().any(|skipped| file.starts_with(source.join(skipped)))
+    });
     files.sort();
     files.into_iter().map(|file| Ok((file.clone(), fs::read_to_string(root.join(&file))?))).collect()
 }
