@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use ftp_proto::{Action, Config, Instant, LoginError, Output, Session, Shutdown, Ticket};
+use ferry_tests::Driver;
+use ftp_proto::{Action, Config, Event, Instant, LoginError, Output, Session, Shutdown, Ticket};
 
 const START: Instant = Instant::from_epoch(Duration::from_secs(1000));
 
@@ -81,4 +82,51 @@ fn the_time_of_an_idle_session_runs_from_its_beginning() {
     for make in [Session::new, Session::with_implicit_tls] {
         assert_eq!(between(make, Arc::clone(&config)).poll_timeout(), Some(after(3)));
     }
+}
+
+/// A session under a download that has moved nothing yet, and the name of its transfer.
+fn downloading(config: Config) -> (Driver, ftp_proto::ActionId) {
+    let mut driver = Driver::new(config);
+    driver.log_in("alice", "secret");
+    driver.send(b"PASV\r\n");
+    while driver.finish_next_own() {}
+    let accept = driver.ledger.take(|action| matches!(action, Action::Accept(_))).expect("a listener");
+    driver.do_work(accept);
+    driver.send(b"RETR readme.txt\r\n");
+    while driver.finish_next_own() {}
+    let id = driver.ledger.outstanding().find(|action| matches!(action, Action::Transfer(_))).map(Action::id);
+    (driver, id.expect("a transfer"))
+}
+
+#[test]
+fn a_transfer_lasts_until_the_client_is_gone() {
+    let (mut driver, _) = downloading(Config::default());
+    driver.session.handle_eof(driver.now + Duration::from_secs(5));
+    driver.finish_all();
+    let lasted = driver.ledger.events.iter().find_map(|event| match event {
+        Event::Transferred(report) => Some(report.duration),
+        _ => None,
+    });
+    assert_eq!(lasted, Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_pause_that_is_over_before_it_is_told_counts_from_then() {
+    let stall = Duration::from_secs(10);
+    let (mut driver, transfer) = downloading(Config { stall_timeout: Some(stall), ..Config::default() });
+    let told = driver.now + Duration::from_secs(5);
+    driver.session.handle_pause(transfer, driver.now, told);
+    assert_eq!(driver.session.poll_timeout(), Some(told + stall));
+}
+
+#[test]
+fn a_session_is_idle_from_the_moment_that_it_gives_up_waiting_for_a_port() {
+    let idle = Duration::from_secs(10);
+    let mut driver = Driver::new(Config { idle_timeout: Some(idle), ..Config::default() });
+    driver.log_in("alice", "secret");
+    driver.send(b"PASV\r\nABOR\r\n");
+    let listen = driver.ledger.outstanding().next().map(Action::id).expect("it asks for a port");
+    let told = driver.now + Duration::from_secs(5);
+    driver.session.handle_wait(listen, told);
+    assert_eq!(driver.session.poll_timeout(), Some(told + idle));
 }

@@ -268,7 +268,6 @@ impl Session {
         if !ends_itself {
             self.close(CloseReason::PeerClosed);
         }
-        self.settle();
     }
 
     /// Does what is due. Call it when the moment of [`poll_timeout`](Self::poll_timeout) has come.
