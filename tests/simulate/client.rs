@@ -4,14 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::ClientConfig;
-
 use crate::chance::Chance;
 use crate::control::{Control, Over, Reply};
 use crate::crypto;
 use crate::disk::Disk;
 use crate::scene::{Scene, USERS, User, implicit_address, server_address};
 use crate::shelf::{Shelf, brief};
+use crate::tickets::ClientTls;
 use crate::truth::{Seen, Truth, What};
 use crate::world::{World, lock};
 
@@ -51,6 +50,8 @@ pub(crate) struct Client {
     pub(crate) shelf: Shelf,
     pub(crate) last_port: u16,
     pub(crate) last_name: u32,
+    /// TLS of the last visit.
+    last_tls: Option<ClientTls>,
     /// Whether a connection came to nothing, so that the server may still have it.
     lost: bool,
 }
@@ -62,7 +63,9 @@ pub(crate) struct Visit<'a> {
     /// Whether the type is image.
     pub(crate) image: bool,
     /// TLS, if the client wants it.
-    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) tls: Option<ClientTls>,
+    /// That of an earlier visit, if the client wants to resume on data connections what does not belong there.
+    pub(crate) foreign_tls: Option<ClientTls>,
     /// Whether PBSZ was said.
     pub(crate) sized: bool,
 }
@@ -71,7 +74,8 @@ impl Client {
     pub(crate) fn new(common: &Common, number: usize, mut chance: Chance) -> Self {
         let (shelf, user) = (Shelf::default(), &USERS[chance.below(USERS.len())]);
         let common = common.clone();
-        let mut client = Self { common, number, chance, user, shelf, last_port: 1024, last_name: 0, lost: false };
+        let mut client =
+            Self { common, number, chance, user, shelf, last_port: 1024, last_name: 0, last_tls: None, lost: false };
         client.furnish();
         client
     }
@@ -151,12 +155,14 @@ impl Client {
         let may_be_full = self.lost || scene.max_connections > 0;
         let wants_tls = scene.tls.is_some() && !self.chance.one_in(3);
         let tls = wants_tls.then(|| crypto::client(world, self.chance.one_in(2), self.chance.one_in(6)));
+        let foreign_tls = self.last_tls.take().filter(|_| self.chance.one_in(6));
+        self.last_tls.clone_from(&tls);
         let is_implicit = wants_tls && self.chance.one_in(5);
         world.state().cover(peer.ip(), wants_tls);
         let server = if is_implicit { implicit_address() } else { server_address() };
         let opened = Control::open(world, truth, peer, server, scene.timeouts).await;
         self.lost |= opened.is_err();
-        let mut visit = Visit { client: self, control: opened?, image: false, tls, sized: false };
+        let mut visit = Visit { client: self, control: opened?, image: false, tls, foreign_tls, sized: false };
         let begun = visit.begin(is_implicit, may_be_full).await;
         visit.client.lost |= begun.is_err();
         begun?;

@@ -4,15 +4,14 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use ftp_proto::Instant;
-use rustls::ClientConfig;
 
 use crate::scene::Timeouts;
 use crate::stream::{ALERT, ClientStream};
+use crate::tickets::ClientTls;
 use crate::truth::Truth;
 use crate::world::World;
 
@@ -27,7 +26,7 @@ pub(crate) struct Control {
     pub(crate) stream: ClientStream,
     pub(crate) peer: SocketAddr,
     pub(crate) timeouts: Timeouts,
-    unread: Vec<u8>,
+    pub(crate) unread: Vec<u8>,
     /// When commands were sent; the connection counts as one. And how many are answered.
     said: Vec<Instant>,
     answered: usize,
@@ -37,6 +36,8 @@ pub(crate) struct Control {
     pub(crate) arranged: Option<Instant>,
     /// Whether nothing has been heard since the TLS handshake, so that it may not have ended for the server.
     is_fresh: bool,
+    /// Whether the server has ended the session because its data connection stalled.
+    pub(crate) stalled: bool,
     /// Whether data connections are under TLS.
     pub(crate) protects: bool,
     /// Whether the client has done something that makes the server go without a word.
@@ -80,6 +81,7 @@ impl Control {
             logged_out: Some(now),
             arranged: None,
             is_fresh: false,
+            stalled: false,
             protects: false,
             left: false,
         })
@@ -94,9 +96,9 @@ impl Control {
     }
 
     /// Carries the connection into TLS. `may_fail`: the server may not want it.
-    pub(crate) async fn secure(&mut self, config: &Arc<ClientConfig>, may_fail: bool) -> Result<(), Over> {
+    pub(crate) async fn secure(&mut self, tls: &ClientTls, may_fail: bool) -> Result<(), Over> {
         let secured = if self.unread.is_empty() {
-            within(&self.world, PATIENCE, self.stream.secure(config)).await
+            within(&self.world, PATIENCE, self.stream.secure(tls)).await
         } else {
             assert_eq!(self.unread[0], ALERT, "{}: in clear before TLS comes {:?}", self.peer, self.unread);
             None
@@ -144,6 +146,7 @@ impl Control {
             bytes.extend_from_slice(line.as_bytes());
             bytes.extend_from_slice(b"\r\n");
         }
+        self.stream.perhaps_refresh();
         let split = self.world.state().chance.below(bytes.len() * 4);
         let (first, second) = bytes.split_at(split.min(bytes.len()));
         self.write(first).await;
@@ -163,6 +166,7 @@ impl Control {
         let reply = self.read_reply().await?;
         if reply.code == 421 {
             self.check_farewell(&reply);
+            self.stalled = reply.lines[0].contains("stalled");
             self.left = true;
             self.expect_end().await;
             return Err(Over);

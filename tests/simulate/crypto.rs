@@ -15,6 +15,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, Error, NamedGroup, PeerMisbehaved, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
+use crate::tickets::{ClientTls, Tickets};
 use crate::world::World;
 
 /// What the server is called, and its certificate is for.
@@ -122,7 +123,7 @@ pub(crate) fn server(world: &World) -> TlsServer {
 
 /// TLS as a client has it for one visit: its data connections resume what its control connection began, unless it
 /// forgets that.
-pub(crate) fn client(world: &World, modern: bool, forgets: bool) -> Arc<ClientConfig> {
+pub(crate) fn client(world: &World, modern: bool, forgets: bool) -> ClientTls {
     let version: &'static SupportedProtocolVersion = if modern { &TLS13 } else { &TLS12 };
     let mut roots = RootCertStore::empty();
     roots.add(CERTIFICATE.clone()).expect("it is a certificate");
@@ -131,6 +132,7 @@ pub(crate) fn client(world: &World, modern: bool, forgets: bool) -> Arc<ClientCo
         .expect("there are ciphers for it")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.resumption = if forgets { Resumption::disabled() } else { Resumption::in_memory_sessions(4) };
-    Arc::new(config)
+    let tickets = Arc::new(Tickets::new());
+    config.resumption = if forgets { Resumption::disabled() } else { Resumption::store(tickets.clone()) };
+    ClientTls { config: Arc::new(config), tickets }
 }

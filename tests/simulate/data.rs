@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::ClientConfig;
-
 use crate::chance::Chance;
 use crate::control::within;
 use crate::net::End;
 use crate::plan::{Breach, Conduct};
 use crate::runtime::{SimListener, SimStream};
 use crate::stream::ClientStream;
+use crate::tickets::ClientTls;
 use crate::world::{World, lock};
 
 /// How long a client waits for the server to connect, and for bytes.
@@ -38,6 +37,10 @@ pub(crate) struct DataEnd {
     pub(crate) hit: bool,
     /// Whether the TLS handshake resumed another session; `None` before it and without.
     pub(crate) resumed: Option<bool>,
+    /// How many tickets to resume others have come; in TLS 1.3 alone.
+    pub(crate) tickets: Option<u32>,
+    /// Whether the client has waited for nothing but the server.
+    pub(crate) quick: bool,
     /// When the first byte for the client left the server, and the end of the stream.
     pub(crate) began_at: u64,
     pub(crate) ended_at: u64,
@@ -64,7 +67,9 @@ struct Work {
 /// TLS for a data connection.
 #[derive(Clone)]
 pub(crate) struct DataTls {
-    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) tls: ClientTls,
+    /// Whether it is that of the control connection.
+    pub(crate) is_own: bool,
     /// Whether the server takes uploads that end without `close_notify`.
     pub(crate) lenient_eof: bool,
 }
@@ -79,8 +84,8 @@ impl DataTask {
         tls: Option<DataTls>,
         upload: Option<Vec<u8>>,
     ) -> Self {
-        let end = Arc::new(Mutex::new(DataEnd::default()));
         let pace = *chance.pick(&[0, 0, 1, 100]);
+        let end = Arc::new(Mutex::new(DataEnd { quick: pace == 0, ..DataEnd::default() }));
         let pace = Duration::from_millis(pace);
         let work = Work { world: world.clone(), chance, conduct, tls, end: Arc::clone(&end), pace };
         let name = match &place {
@@ -146,6 +151,7 @@ impl Work {
                 }
             }
             cut.regular = true;
+            lock(&self.end).tickets = cut.stream.tickets();
         }
         lock(&self.end).done = true;
     }
@@ -166,17 +172,23 @@ impl Work {
 
     /// Carries the connection into TLS, if it is to go there; whether there is something to do on it.
     async fn shake_hands(&mut self, stream: &mut ClientStream, upload: Option<&[u8]>) -> bool {
-        let Some(DataTls { config, .. }) = self.tls.clone() else { return true };
+        let Some(DataTls { tls, is_own, .. }) = self.tls.clone() else { return true };
         let Conduct::Breach(Breach::Mute | Breach::ClearText | Breach::TornHandshake(..)) = self.conduct else {
-            let secured = within(&self.world, PATIENCE, stream.secure(&config)).await;
+            let secured = within(&self.world, PATIENCE, stream.secure(&tls)).await;
             self.world.note(format_args!("link {}: the handshake ends: {secured:?}", stream.end().link));
-            lock(&self.end).resumed = stream.is_resumed();
-            return self.is_well(secured).is_some();
+            let is_well = self.is_well(secured).is_some();
+            let (resumed, offered) = (stream.is_resumed(), is_own && stream.has_offered());
+            assert!(!is_well || !offered || resumed == Some(true), "a TLS session of this server's is not taken");
+            if resumed != Some(true) {
+                tls.tickets.are_mixed();
+            }
+            lock(&self.end).resumed = resumed;
+            return is_well;
         };
         let words = match self.conduct {
             Conduct::Breach(Breach::ClearText) => upload.unwrap_or(b"clear").to_vec(),
             Conduct::Breach(Breach::TornHandshake(len, _)) => {
-                let mut words = stream.first_words(&config);
+                let mut words = stream.first_words(&tls);
                 words.truncate(len % words.len());
                 words
             }
@@ -188,7 +200,7 @@ impl Work {
             Conduct::Breach(Breach::Mute) => {}
             _ => stream.send_end(),
         }
-        let _ = within(&self.world, PATIENCE, stream.read_refusal()).await;
+        let _ = within(&self.world, PATIENCE, stream.read_refusal(Vec::new())).await;
         false
     }
 
@@ -209,6 +221,9 @@ impl Work {
             let Some(most) = self.act(stream, bytes.len() - rest.len()).await else { return };
             let size = self.chance.magnitude(20_000) as usize + 1;
             let piece = &rest[..size.min(rest.len()).min(most)];
+            if self.conduct == Conduct::Good {
+                stream.perhaps_refresh();
+            }
             // Counted before: some of it may get there even if not all can be sent.
             lock(&self.end).sent += piece.len();
             if piece.len() == rest.len() && self.conduct == Conduct::Breach(Breach::TornRecord) {

@@ -6,28 +6,20 @@ use ftp_proto::Instant;
 
 use crate::client::Visit;
 use crate::data::DataEnd;
-use crate::plan::{Breach, Conduct, Extra, Plan};
+use crate::plan::{Conduct, Plan};
+use crate::pool::OUTAGE;
 use crate::shelf::brief;
 use crate::transfer::{Heard, Job};
+use crate::world::Climate;
 
 impl Visit<'_> {
     /// Whether the final reply is right.
     pub(crate) fn judge(&self, job: &Job, plan: &Plan, heard: &Heard, data: &DataEnd, listener: &str, began: Instant) {
         let (who, code) = (self.client.who(), heard.code.unwrap_or_default());
         let (tls, protects) = (self.client.common.scene.tls, self.control.protects);
-        let world = &self.control.world;
-        let is_hit = data.hit
-            || self.control.is_hit()
-            || world.was_hit(&format!("path {}", job.path), began)
-            || world.was_hit(&format!("path {}", self.client.home()), began)
-            || world.was_hit(listener, began);
-        let disturbed = matches!(plan.extra, Some(Extra::Abort | Extra::HalfClose | Extra::Vanish(_)));
-        let behaves = match plan.conduct {
-            Conduct::Good | Conduct::HalfClosed | Conduct::Hasty => true,
-            Conduct::Stall(_, time) => time < Duration::from_secs(25),
-            Conduct::Breach(Breach::NoFarewell) => tls.is_some_and(|tls| tls.lenient_eof),
-            Conduct::Reset(_) | Conduct::Never | Conduct::Breach(_) => false,
-        };
+        let is_hit = self.is_hit(job, data, listener, began);
+        let disturbed = plan.disturbs();
+        let behaves = plan.conduct.is_good(tls.is_some_and(|tls| tls.lenient_eof));
         // Another TLS session than that of the control connection is not wanted everywhere.
         let is_refused = protects && tls.is_some_and(|tls| tls.requires_reuse) && data.resumed != Some(true);
         let may_be_full = self.client.common.scene.capacity.is_some() && job.upload.is_some();
@@ -52,8 +44,16 @@ impl Visit<'_> {
             assert!(heard.announced.is_some(), "{who}: {line}: 226 without 150");
             assert!(!is_refused, "{who}: {line}: 226 although the TLS session is another");
             assert!(!protects || data.resumed.is_some(), "{who}: {line}: 226 without TLS");
+            let is_foreign = self.foreign_tls.is_some() && data.resumed == Some(true);
+            assert!(!is_foreign, "{who}: {line}: the TLS session of another control connection is resumed");
         }
         self.judge_order(job, heard, data);
+        self.judge_tickets(job, data, code == 226 && data.clean);
+        let Climate { latency, pipe, .. } = self.client.common.scene.climate;
+        let in_time = data.done && data.quick && latency <= Duration::from_millis(1) && pipe > 2000;
+        if reads_on && in_time && !data.hit && data.resumed.is_some() && !stops {
+            assert!(data.clean, "{who}: {line}: {code}, and the connection ends without close_notify");
+        }
         if code == 226 && reads_on && data.done && !data.hit {
             assert!(data.clean, "{who}: {line}: 226, and the stream has no end");
         }
@@ -62,6 +62,36 @@ impl Visit<'_> {
         }
         if matches!(code, 451 | 452) {
             assert!(is_hit || may_be_full, "{who}: {line}: {code} although no disk has failed");
+        }
+    }
+
+    /// Whether something was done to the transfer that nobody there could help.
+    fn is_hit(&self, job: &Job, data: &DataEnd, listener: &str, began: Instant) -> bool {
+        let world = &self.control.world;
+        data.hit
+            || self.control.is_hit()
+            || world.was_hit(&format!("path {}", job.path), began)
+            || world.was_hit(&format!("path {}", self.client.home()), began)
+            || world.was_hit(listener, began)
+    }
+
+    /// Whether the server had a reason to end the session because its transfer stalls.
+    pub(crate) fn judge_stall(&self, job: &Job, plan: &Plan, data: &DataEnd, listener: &str, began: Instant) {
+        let before = Instant::from_epoch(began.since_epoch().saturating_sub(OUTAGE));
+        let is_hit = self.is_hit(job, data, listener, began) || self.control.world.was_hit("disk", before);
+        let may = is_hit || plan.disturbs() || !plan.conduct.is_good(true);
+        assert!(may, "{}: {} stalls although all is well, {}", self.client.who(), job.line, brief(data));
+    }
+
+    /// A client that has to resume TLS sessions gets another ticket whenever it reads data, and never else: it would not
+    /// read it, and its system would answer with a reset.
+    fn judge_tickets(&self, job: &Job, data: &DataEnd, is_well: bool) {
+        let Some(tickets) = data.tickets else { return };
+        let (who, line) = (self.client.who(), &job.line);
+        if job.upload.is_some() {
+            assert_eq!(tickets, 0, "{who}: {line}: tickets come with an upload");
+        } else if is_well && self.client.common.scene.tls.is_some_and(|tls| tls.requires_reuse) {
+            assert_eq!(tickets, 1, "{who}: {line}: tickets");
         }
     }
 

@@ -23,6 +23,7 @@ mod scene;
 mod secure;
 mod shelf;
 mod stream;
+mod tickets;
 mod timers;
 mod trace;
 mod transfer;

@@ -23,6 +23,18 @@ pub(crate) enum Conduct {
     Breach(Breach),
 }
 
+impl Conduct {
+    /// Whether a transfer may succeed in spite of it.
+    pub(crate) fn is_good(self, lenient_eof: bool) -> bool {
+        match self {
+            Self::Good | Self::HalfClosed | Self::Hasty => true,
+            Self::Stall(_, time) => time < Duration::from_secs(25),
+            Self::Breach(Breach::NoFarewell) => lenient_eof,
+            Self::Reset(_) | Self::Never | Self::Breach(_) => false,
+        }
+    }
+}
+
 /// What clients do wrong about TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Breach {
@@ -50,6 +62,13 @@ pub(crate) struct Plan {
     /// How many commands come right before, and whether nobody reads their replies for a while: more than the connection
     /// holds, so that the preliminary reply has to wait behind them.
     pub(crate) noise: usize,
+}
+
+impl Plan {
+    /// Whether the client itself gives the transfer up.
+    pub(crate) const fn disturbs(&self) -> bool {
+        matches!(self.extra, Some(Extra::Abort | Extra::HalfClose | Extra::Vanish(_)))
+    }
 }
 
 /// The length of a reply to STAT, about.

@@ -13,7 +13,7 @@ use ftp_fs::Unblock;
 use crate::world::{State, World, lock};
 
 /// Where it ends when a disk is gone for a while.
-const OUTAGE: Duration = Duration::from_secs(400);
+pub(crate) const OUTAGE: Duration = Duration::from_secs(400);
 
 pub(crate) struct Pool {
     threads: usize,
@@ -78,7 +78,12 @@ impl State {
             return None;
         }
         self.pool.busy += 1;
-        let takes = if self.fault(3000) { OUTAGE } else { self.chance.micros(self.climate.disk) };
+        let takes = if self.fault(3000) {
+            self.hit("disk".to_owned());
+            OUTAGE
+        } else {
+            self.chance.micros(self.climate.disk)
+        };
         let at_once = self.chance.one_in(2);
         self.note(format_args!("work {} takes {takes:?} {}", job.id, if at_once { "from" } else { "until" }));
         Some((job, takes, at_once))

@@ -1,13 +1,11 @@
 //! How a session comes under TLS (RFC 4217), and what clients, and others in between, do wrong about it.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use rustls::ClientConfig;
 
 use crate::client::Visit;
 use crate::control::{Over, SLACK, within};
 use crate::data::DataTls;
+use crate::tickets::ClientTls;
 use crate::world::lock;
 
 /// How a handshake is spoilt after its first bytes.
@@ -28,29 +26,29 @@ const SPOILS: [Spoil; 5] = [Spoil::Silence, Spoil::Trickle, Spoil::End, Spoil::R
 impl Visit<'_> {
     /// TLS for data connections, if that is agreed.
     pub(crate) fn data_tls(&self) -> Option<DataTls> {
-        let config = self.tls.clone().filter(|_| self.control.protects)?;
+        let tls = self.foreign_tls.as_ref().or(self.tls.as_ref()).filter(|_| self.control.protects)?.clone();
         let lenient_eof = self.client.common.scene.tls.is_some_and(|tls| tls.lenient_eof);
-        Some(DataTls { config, lenient_eof })
+        Some(DataTls { tls, is_own: self.foreign_tls.is_none(), lenient_eof })
     }
 
     /// Sends AUTH, and goes on under TLS; or not, as some do.
     pub(crate) async fn secure(&mut self) -> Result<(), Over> {
-        let Some(config) = self.tls.clone() else { return Ok(()) };
+        let Some(tls) = self.tls.clone() else { return Ok(()) };
         if self.client.chance.one_in(3) {
             self.ask("PBSZ 0", &[503]).await?;
             self.ask("PROT P", &[503]).await?;
             self.ask("AUTH X", &[504]).await?;
         }
         match self.client.chance.below(12) {
-            0 => return self.inject(&config).await,
+            0 => return self.inject(&tls).await,
             1 => {
                 self.ask("AUTH TLS", &[234]).await?;
-                return self.spoil(&config).await;
+                return self.spoil(&tls).await;
             }
             _ => {}
         }
         self.ask("AUTH TLS", &[234]).await?;
-        self.control.secure(&config, false).await?;
+        self.control.secure(&tls, false).await?;
         self.is_secured();
         Ok(())
     }
@@ -60,7 +58,7 @@ impl Visit<'_> {
     }
 
     /// Somebody in between adds a command in clear, which must not run under TLS.
-    async fn inject(&mut self, config: &Arc<ClientConfig>) -> Result<(), Over> {
+    async fn inject(&mut self, tls: &ClientTls) -> Result<(), Over> {
         let user = format!("USER {}", self.client.user.name);
         let line = *self.client.chance.pick(&["NOOP", "QUIT", "FEAT", &user]);
         self.control.say_all(&["AUTH TLS", line]).await;
@@ -72,7 +70,7 @@ impl Visit<'_> {
         } else {
             self.check("AUTH TLS", &reply, &[234]);
             // It has come later, and is read as part of the handshake.
-            let secured = self.control.secure(config, true).await;
+            let secured = self.control.secure(tls, true).await;
             assert!(secured.is_err(), "{}: TLS comes about in spite of {line} in clear", self.client.who());
         }
         self.control.left = true;
@@ -80,13 +78,14 @@ impl Visit<'_> {
     }
 
     /// Begins a handshake that never ends. The server has to end it.
-    pub(crate) async fn spoil(&mut self, config: &Arc<ClientConfig>) -> Result<(), Over> {
+    pub(crate) async fn spoil(&mut self, tls: &ClientTls) -> Result<(), Over> {
         let spoil = *self.client.chance.pick(&SPOILS);
-        let (since, peer, stream) = (self.control.now(), self.control.peer, &mut self.control.stream);
+        let (since, peer, said) = (self.control.now(), self.control.peer, std::mem::take(&mut self.control.unread));
+        let stream = &mut self.control.stream;
         let Self { client, .. } = self;
         let (world, truth) = (&client.common.world, &client.common.truth);
         world.note(format_args!("{peer} spoils the handshake: {spoil:?}"));
-        let words = stream.first_words(config);
+        let words = stream.first_words(tls);
         let len = client.chance.below(words.len());
         let _ = within(world, SLACK, stream.write_raw(&words[..len])).await;
         match spoil {
@@ -104,10 +103,12 @@ impl Visit<'_> {
             Spoil::Reset => stream.reset(),
             Spoil::ClearText => drop(within(world, SLACK, stream.write_raw(b"NOOP\r\nNOOP\r\n")).await),
         }
-        let _ = within(world, SLACK, stream.read_refusal()).await;
+        let _ = within(world, SLACK, stream.read_refusal(said)).await;
         truth.over(peer).await;
-        let (took, most) = (self.control.now().saturating_since(since), self.control.timeouts.tls + SLACK + SLACK);
-        assert!(took <= most, "{}: a handshake that does not end lasts {took:?}", self.client.who());
+        let ends = matches!(spoil, Spoil::End | Spoil::Reset) && !self.control.is_hit();
+        let most = if ends { Duration::ZERO } else { self.control.timeouts.tls } + SLACK + SLACK;
+        let took = self.control.now().saturating_since(since);
+        assert!(took <= most, "{}: a handshake that does not end lasts {took:?}, {spoil:?}", self.client.who());
         self.control.left = true;
         Err(Over)
     }

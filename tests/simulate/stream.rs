@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 
 use crate::crypto::NAME;
 use crate::net::End;
 use crate::runtime::SimStream;
+use crate::tickets::ClientTls;
 
 /// The header of a TLS record (RFC 8446 §5.1).
 const HEADER: usize = 5;
@@ -24,6 +25,8 @@ pub(crate) struct ClientStream {
     tls: Option<Box<Tls>>,
     /// How many bytes of the connection have been used.
     used: u64,
+    /// Whether a TLS session was offered that the server has to take.
+    offered: bool,
 }
 
 struct Tls {
@@ -35,7 +38,7 @@ struct Tls {
 
 impl ClientStream {
     pub(crate) fn new(raw: SimStream) -> Self {
-        Self { raw, tls: None, used: 0 }
+        Self { raw, tls: None, used: 0, offered: false }
     }
 
     pub(crate) fn end(&self) -> End {
@@ -48,6 +51,17 @@ impl ClientStream {
 
     pub(crate) fn is_secured(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// How many tickets have come; `None` before version 1.3.
+    pub(crate) fn tickets(&self) -> Option<u32> {
+        let connection = &self.tls.as_ref()?.connection;
+        let is_modern = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        is_modern.then(|| connection.tls13_tickets_received())
+    }
+
+    pub(crate) fn has_offered(&self) -> bool {
+        self.offered
     }
 
     /// Whether the TLS session is one from before; `None` without TLS.
@@ -69,15 +83,16 @@ impl ClientStream {
     }
 
     /// Begins TLS; nothing is sent yet.
-    pub(crate) fn begin_tls(&mut self, config: &Arc<ClientConfig>) {
+    pub(crate) fn begin_tls(&mut self, tls: &ClientTls) {
         let name = NAME.try_into().expect("it is a name");
-        let connection = ClientConnection::new(Arc::clone(config), name).expect("it can be used");
+        let connection = ClientConnection::new(Arc::clone(&tls.config), name).expect("it can be used");
+        self.offered = tls.tickets.were_offered();
         self.tls = Some(Box::new(Tls { connection, incoming: Vec::new(), outgoing: Vec::new() }));
     }
 
     /// Carries the connection into TLS.
-    pub(crate) async fn secure(&mut self, config: &Arc<ClientConfig>) -> io::Result<()> {
-        self.begin_tls(config);
+    pub(crate) async fn secure(&mut self, tls: &ClientTls) -> io::Result<()> {
+        self.begin_tls(tls);
         while self.tls.as_ref().is_some_and(|tls| tls.connection.is_handshaking()) {
             self.flush().await?;
             if !self.receive().await? {
@@ -88,8 +103,8 @@ impl ClientStream {
     }
 
     /// The first bytes of a handshake, taken from it.
-    pub(crate) fn first_words(&mut self, config: &Arc<ClientConfig>) -> Vec<u8> {
-        self.begin_tls(config);
+    pub(crate) fn first_words(&mut self, tls: &ClientTls) -> Vec<u8> {
+        self.begin_tls(tls);
         self.encrypted();
         self.tls.take().map(|tls| tls.outgoing).unwrap_or_default()
     }
@@ -115,8 +130,9 @@ impl ClientStream {
     }
 
     /// Reads what the server says to somebody who does not speak TLS where he should: records, and nothing in clear.
-    pub(crate) async fn read_refusal(&mut self) -> io::Result<()> {
-        let (mut said, mut buffer) = (Vec::new(), [0; 64]);
+    /// `said` has come before.
+    pub(crate) async fn read_refusal(&mut self, mut said: Vec<u8>) -> io::Result<()> {
+        let mut buffer = [0; 64];
         loop {
             let read = self.read_raw(&mut buffer).await;
             said.extend_from_slice(&buffer[..*read.as_ref().unwrap_or(&0)]);
@@ -146,6 +162,15 @@ impl ClientStream {
                 return tls.take(&[]).map(|()| false);
             }
             tls.incoming.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    /// Now and then gets new keys, and wants the server to get some, which version 1.3 alone has.
+    pub(crate) fn perhaps_refresh(&mut self) {
+        if let Some(tls) = &mut self.tls
+            && self.raw.world.state().chance.one_in(16)
+        {
+            let _ = tls.connection.refresh_traffic_keys();
         }
     }
 

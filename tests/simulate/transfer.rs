@@ -99,8 +99,9 @@ impl Visit<'_> {
     /// Transfers something. The caller judges what has come of it; whether the replies were right is judged here.
     pub(crate) async fn transfer(&mut self, job: Job) -> Result<Option<Outcome>, Over> {
         let plan = self.plan(job.upload.is_some());
-        let Some(place) = self.arrange().await? else { return Ok(None) };
+        // What befalls the listener may do so before the client hears of it.
         let began = self.control.now();
+        let Some(place) = self.arrange().await? else { return Ok(None) };
         let listener = match &place {
             Place::Passive { to, .. } => format!("listener {to}"),
             Place::Active(listener) => format!("listener {}", listener.address),
@@ -115,6 +116,9 @@ impl Visit<'_> {
         }
         let hook = (!job.is_listing).then(|| self.expect_hook(self.file_seen(&job, None, 0, u64::MAX)));
         let heard = self.talk(&job, &plan, hook).await;
+        if heard.is_err() && self.control.stalled {
+            self.judge_stall(&job, &plan, &begin.so_far(), &listener, began);
+        }
         let Some(heard) = self.note_unless_over(heard, &begin, &job, hook)? else { return Ok(None) };
         let data = begin.join().await;
         let code = heard.code.expect("the talk goes on until there is one");
