@@ -77,6 +77,18 @@ fn a_quit_that_waited_for_a_delay_ends_the_session_with_it() {
 }
 
 #[test]
+fn an_answer_for_another_session_is_told_and_changes_nothing() {
+    let (mut one, mut other) = (fresh(), fresh());
+    let (ticket, own) = (login(&mut one, b""), login(&mut other, b""));
+    let id = ticket.id();
+    other.complete(ticket, Err(LoginError::Rejected), START);
+    assert!(matches!(other.poll_output(), Some(Output::Notify(Event::StrayAnswer(stray))) if stray == id));
+    assert!(other.poll_output().is_none());
+    other.complete(own, Err(LoginError::Unavailable), START);
+    assert!(other.poll_output().is_some());
+}
+
+#[test]
 fn the_time_of_an_idle_session_runs_from_its_beginning() {
     let config = Arc::new(Config { idle_timeout: Some(Duration::from_secs(3)), ..Config::default() });
     for make in [Session::new, Session::with_implicit_tls] {
