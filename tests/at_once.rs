@@ -50,6 +50,21 @@ fn quit_ends_a_session_at_once() {
 }
 
 #[test]
+fn quit_behind_many_commands_ends_a_session_once_their_replies_are_taken() {
+    let mut waited = 0;
+    for commands in 1..16 {
+        let config = Arc::new(Config { report_commands: true, ..Config::default() });
+        let mut session = between(Session::new, config);
+        let ticket = login(&mut session, &[b"NOOP\r\n".repeat(commands), b"QUIT\r\n".to_vec()].concat());
+        session.complete(ticket, Err(LoginError::Unavailable), START);
+        waited += u32::from(!session.is_closed());
+        while session.poll_output().is_some() {}
+        assert!(session.is_closed(), "behind {commands}");
+    }
+    assert!(waited > 0, "no command had to wait");
+}
+
+#[test]
 fn a_stop_ends_an_idle_session_at_once() {
     for how in [Shutdown::Graceful, Shutdown::Now] {
         let mut session = fresh();
