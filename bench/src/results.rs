@@ -40,3 +40,31 @@ pub(crate) struct Outcome {
     /// What went wrong, if anything.
     pub(crate) errors: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_case_the_later_results_count() {
+        let machine = Machine::look(std::path::Path::new("/"));
+        let results = |cases: &[(&str, bool)]| Results {
+            machine: machine.clone(),
+            quick: false,
+            rounds: 1,
+            servers: Vec::new(),
+            left_out: BTreeMap::new(),
+            cases: cases
+                .iter()
+                .map(|&(case, unsupported)| {
+                    let outcome = Outcome { unsupported, ..Outcome::default() };
+                    (case.to_owned(), BTreeMap::from([("vsftpd".to_owned(), outcome)]))
+                })
+                .collect(),
+        };
+        let both = results(&[("down", false), ("up", false)]).and(results(&[("up", true), ("list", true)]));
+        let told: Vec<_> =
+            both.cases.iter().map(|(name, servers)| (name.as_str(), servers["vsftpd"].unsupported)).collect();
+        assert_eq!(told, [("down", false), ("list", true), ("up", true)]);
+    }
+}

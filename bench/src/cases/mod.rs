@@ -211,6 +211,9 @@ pub(crate) struct Case {
     pub(crate) run: fn(&Trial<'_>) -> io::Result<Vec<f64>>,
     /// Servers that have a process for each session would need more of them than machines like to have.
     pub(crate) forks_for_each: bool,
+    /// What the limit program does is what cannot be done without. It has a thread for each session, so that of arrivals
+    /// and of idle sessions that is not so, and it lists nothing.
+    pub(crate) has_limit: bool,
     /// It tells nothing if there is less of everything, or nothing that another case does not.
     pub(crate) quick: bool,
 }
@@ -222,7 +225,7 @@ impl Case {
         metrics: &'static [Metric],
         run: fn(&Trial<'_>) -> io::Result<Vec<f64>>,
     ) -> Self {
-        Self { name, title, tls: false, metrics, run, forks_for_each: true, quick: true }
+        Self { name, title, tls: false, metrics, run, forks_for_each: true, has_limit: true, quick: true }
     }
 
     const fn secure(mut self) -> Self {
@@ -240,8 +243,17 @@ impl Case {
         self
     }
 
+    const fn without_limit(mut self) -> Self {
+        self.has_limit = false;
+        self
+    }
+
     pub(crate) fn suits(&self, kind: Kind) -> bool {
-        self.forks_for_each || !matches!(kind, Kind::Vsftpd | Kind::PureFtpd | Kind::Proftpd | Kind::Limit)
+        match kind {
+            Kind::Limit => self.has_limit,
+            Kind::Vsftpd | Kind::PureFtpd | Kind::Proftpd => self.forks_for_each,
+            _ => true,
+        }
     }
 }
 
@@ -293,22 +305,27 @@ pub(crate) const ALL: &[Case] = &[
     ),
     Case::new("small-down", "5,000 × 4 KiB down in one session", &[Metric::cpu_of_thousand(1.0)], transfer::small_down),
     Case::new("small-up", "5,000 × 4 KiB up in one session", &[Metric::cpu_of_thousand(1.0)], transfer::small_up),
-    Case::new("login", "connect, login, quit, 50 at a time", &[Metric::cpu_of_thousand(0.7)], login::plain),
-    Case::new("tls-login", "the same with AUTH TLS", &[Metric::cpu_of_thousand(0.9)], login::secure).secure(),
+    Case::new("login", "connect, login, quit, 50 at a time", &[Metric::cpu_of_thousand(0.7)], login::plain)
+        .without_limit(),
+    Case::new("tls-login", "the same with AUTH TLS", &[Metric::cpu_of_thousand(0.9)], login::secure)
+        .without_limit()
+        .secure(),
     Case::new("noop", "NOOP one by one", &[Metric::cpu_of_thousand(1.0)], commands::noop),
     Case::new("pwd", "PWD one by one", &[Metric::cpu_of_thousand(1.0)], commands::pwd).full_only(),
     Case::new("noop-pipelined", "NOOP by the thousand", &[Metric::cpu_of_thousand(0.2)], commands::noop_pipelined),
     Case::new("pwd-pipelined", "PWD by the thousand", &[Metric::cpu_of_thousand(0.2)], commands::pwd_pipelined)
         .full_only(),
-    Case::new("list", "LIST of 100,000 entries", LISTING, listing::list),
-    Case::new("mlsd", "MLSD of 100,000 entries", LISTING, listing::mlsd),
-    Case::new("idle", "1,000 idle sessions", &[Metric::less("PSS each", "KiB", Bar::AtMost(3.0))], idle::plain),
+    Case::new("list", "LIST of 100,000 entries", LISTING, listing::list).without_limit(),
+    Case::new("mlsd", "MLSD of 100,000 entries", LISTING, listing::mlsd).without_limit(),
+    Case::new("idle", "1,000 idle sessions", &[Metric::less("PSS each", "KiB", Bar::AtMost(3.0))], idle::plain)
+        .without_limit(),
     Case::new(
         "tls-idle",
         "1,000 idle sessions under TLS",
         &[Metric::less("PSS each", "KiB", Bar::AtMost(12.0))],
         idle::secure,
     )
+    .without_limit()
     .secure(),
     Case::new(
         "held",
@@ -316,6 +333,7 @@ pub(crate) const ALL: &[Case] = &[
         &[Metric::more("sessions", "", Bar::AtLeast(10_000.0)), Metric::less("PSS each", "KiB", Bar::Nothing)],
         idle::held,
     )
+    .without_limit()
     .without_forks()
     .full_only(),
     Case::new(
