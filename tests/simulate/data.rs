@@ -35,6 +35,8 @@ pub(crate) struct DataEnd {
     pub(crate) sent_end: bool,
     /// Something was done to the connection on its way.
     pub(crate) hit: bool,
+    /// Whether the TLS handshake has come to its end.
+    pub(crate) secured: bool,
     /// Whether the TLS handshake resumed another session; `None` before it and without.
     pub(crate) resumed: Option<bool>,
     /// How many tickets to resume others have come; in TLS 1.3 alone.
@@ -173,35 +175,42 @@ impl Work {
     /// Carries the connection into TLS, if it is to go there; whether there is something to do on it.
     async fn shake_hands(&mut self, stream: &mut ClientStream, upload: Option<&[u8]>) -> bool {
         let Some(DataTls { tls, is_own, .. }) = self.tls.clone() else { return true };
-        let Conduct::Breach(Breach::Mute | Breach::ClearText | Breach::TornHandshake(..)) = self.conduct else {
-            let secured = within(&self.world, PATIENCE, stream.secure(&tls)).await;
-            self.world.note(format_args!("link {}: the handshake ends: {secured:?}", stream.end().link));
-            let is_well = self.is_well(secured).is_some();
-            let (resumed, offered) = (stream.is_resumed(), is_own && stream.has_offered());
-            assert!(!is_well || !offered || resumed == Some(true), "a TLS session of this server's is not taken");
-            if resumed != Some(true) {
-                tls.tickets.are_mixed();
-            }
-            lock(&self.end).resumed = resumed;
-            return is_well;
-        };
-        let words = match self.conduct {
-            Conduct::Breach(Breach::ClearText) => upload.unwrap_or(b"clear").to_vec(),
-            Conduct::Breach(Breach::TornHandshake(len, _)) => {
-                let mut words = stream.first_words(&tls);
+        if let Conduct::Breach(breach) = self.conduct
+            && breach.spoils_handshake()
+        {
+            self.spoil_handshake(breach, stream, &tls, upload).await;
+            return false;
+        }
+        let secured = within(&self.world, PATIENCE, stream.secure(&tls)).await;
+        self.world.note(format_args!("link {}: the handshake ends: {secured:?}", stream.end().link));
+        let is_well = self.is_well(secured).is_some();
+        let (resumed, offered) = (stream.is_resumed(), is_own && stream.has_offered());
+        assert!(!is_well || !offered || resumed == Some(true), "a TLS session of this server's is not taken");
+        if resumed != Some(true) {
+            tls.tickets.are_mixed();
+        }
+        let mut end = lock(&self.end);
+        (end.resumed, end.secured) = (resumed, is_well);
+        is_well
+    }
+
+    async fn spoil_handshake(&self, breach: Breach, stream: &mut ClientStream, tls: &ClientTls, upload: Option<&[u8]>) {
+        let words = match breach {
+            Breach::ClearText => upload.unwrap_or(b"clear").to_vec(),
+            Breach::TornHandshake(len, _) => {
+                let mut words = stream.first_words(tls);
                 words.truncate(len % words.len());
                 words
             }
             _ => Vec::new(),
         };
         let _ = within(&self.world, PATIENCE, stream.write_raw(&words)).await;
-        match self.conduct {
-            Conduct::Breach(Breach::TornHandshake(_, true)) => stream.reset(),
-            Conduct::Breach(Breach::Mute) => {}
+        match breach {
+            Breach::TornHandshake(_, true) => stream.reset(),
+            Breach::Mute => {}
             _ => stream.send_end(),
         }
         let _ = within(&self.world, PATIENCE, stream.read_refusal(Vec::new())).await;
-        false
     }
 
     /// The result, unless it is an error. Whatever is done to connections, their bytes are the server's and in order.

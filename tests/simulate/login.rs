@@ -9,11 +9,11 @@ use crate::world::lock;
 impl Visit<'_> {
     /// Takes the greeting.
     pub(crate) async fn begin(&mut self, is_implicit: bool, may_be_full: bool) -> Result<(), Over> {
-        if let Some(config) = self.tls.clone().filter(|_| is_implicit) {
+        if let Some(tls) = self.tls.clone().filter(|_| is_implicit) {
             if self.client.chance.one_in(12) {
-                return self.spoil(&config).await;
+                return self.spoil(&tls).await;
             }
-            self.control.secure(&config, may_be_full).await?;
+            self.control.secure(&tls, may_be_full).await?;
             self.is_secured();
         }
         self.control.be_greeted(may_be_full).await

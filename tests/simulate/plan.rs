@@ -50,6 +50,12 @@ pub(crate) enum Breach {
     TornHandshake(usize, bool),
 }
 
+impl Breach {
+    pub(crate) const fn spoils_handshake(self) -> bool {
+        matches!(self, Self::Mute | Self::ClearText | Self::TornHandshake(..))
+    }
+}
+
 /// How the client goes about it.
 pub(crate) struct Plan {
     pub(crate) conduct: Conduct,

@@ -105,6 +105,10 @@ impl World {
         let attempt = Arc::new(Mutex::new(Attempt::default()));
         let (slot, world) = (Arc::downgrade(&attempt), self.clone());
         self.after(there + retries, move |_| {
+            if slot.strong_count() == 0 {
+                // Whoever listens there by now gets a connection that its client has forgotten.
+                world.state().hit(format!("listener {to}"));
+            }
             let end = world.request_arrives(from, to);
             let stream = end.map(|end| SimStream { world: world.clone(), end, is_server });
             world.after(back, move |_| match slot.upgrade() {

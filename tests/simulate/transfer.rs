@@ -7,7 +7,7 @@ use std::time::Duration;
 use ftp_proto::Instant;
 
 use crate::client::Visit;
-use crate::control::{Over, Reply};
+use crate::control::{Over, Reply, SLACK, within};
 use crate::data::{DataEnd, DataTask, Place, intrude};
 use crate::plan::{Extra, Plan};
 use crate::scene::SERVER;
@@ -191,6 +191,14 @@ impl Visit<'_> {
             Extra::Vanish(by_reset) => {
                 self.control.vanish(by_reset);
                 return Err(Over);
+            }
+            Extra::Quit if self.client.chance.one_in(3) => {
+                // What was asked for goes on, with TLS ended as it should be or not.
+                if self.client.chance.one_in(2) {
+                    self.control.stream.send_end();
+                } else {
+                    let _ = within(&self.control.world, SLACK, self.control.stream.finish()).await;
+                }
             }
             Extra::Abort => lock(&self.client.common.counts).aborts += 1,
             _ => {}
