@@ -122,8 +122,11 @@ impl<R: Runtime> Linger<R> {
                 Poll::Pending => {}
             }
         }
-        if poll_discard(self.stream.raw(), &mut self.discarded, cx).is_ready() {
-            return Poll::Ready(());
+        match poll_discard(self.stream.raw(), &mut self.discarded, cx) {
+            // A peer that sends nothing more may read all the same: TLS has to say its last words.
+            Poll::Ready(Ok(())) if !self.finished_sending => {}
+            Poll::Ready(_) => return Poll::Ready(()),
+            Poll::Pending => {}
         }
         while std::pin::Pin::new(&mut self.timer).poll(cx).is_ready() {
             if runtime.now() >= self.until {
@@ -157,4 +160,99 @@ pub(crate) fn poll_discard(
     }
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, Pending};
+    use std::io;
+    use std::net::{IpAddr, SocketAddr};
+    use std::pin::Pin;
+    use std::task::Waker;
+
+    use ftp_fs::Unblock;
+    use futures_io::{AsyncRead, AsyncWrite};
+
+    use super::*;
+
+    /// A connection whose peer sends nothing more, and which cannot be written to at first.
+    #[derive(Clone, Default)]
+    struct HalfClosed(Arc<Mutex<Calls>>);
+
+    #[derive(Default)]
+    struct Calls {
+        flushes: usize,
+        has_sent_end: bool,
+    }
+
+    impl Stream for HalfClosed {}
+
+    impl AsyncRead for HalfClosed {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(0))
+        }
+    }
+
+    impl AsyncWrite for HalfClosed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let mut calls = self.0.lock().unwrap();
+            calls.flushes += 1;
+            if calls.flushes == 1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.0.lock().unwrap().has_sent_end = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A runtime in which no time passes.
+    #[derive(Clone)]
+    struct Standstill;
+
+    impl Unblock for Standstill {
+        async fn unblock<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(&self, work: F) -> T {
+            work()
+        }
+    }
+
+    impl Runtime for Standstill {
+        type Stream = HalfClosed;
+        type Listener = ();
+        type Timer = Pending<()>;
+
+        fn now(&self) -> Instant {
+            Instant::from_epoch(Duration::ZERO)
+        }
+
+        fn timer(&self, _: Instant) -> Pending<()> {
+            std::future::pending()
+        }
+
+        fn listen(&self, _: SocketAddr) -> io::Result<((), SocketAddr)> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn poll_accept(&self, (): &(), _: &mut Context<'_>) -> Poll<io::Result<(HalfClosed, SocketAddr)>> {
+            Poll::Pending
+        }
+
+        fn connect(&self, _: IpAddr, _: SocketAddr) -> impl Future<Output = io::Result<HalfClosed>> + Send + 'static {
+            std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+        }
+    }
+
+    #[test]
+    fn a_peer_that_has_half_closed_is_told_the_end_when_it_can_be() {
+        let (stream, mut lingering) = (HalfClosed::default(), Lingering::<Standstill>::new());
+        drop(DataStream::new(stream.clone(), lingering.closing()));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(lingering.poll(&Standstill, cx).is_pending());
+        assert!(lingering.poll(&Standstill, cx).is_ready());
+        assert!(stream.0.lock().unwrap().has_sent_end);
+    }
 }
