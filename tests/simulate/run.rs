@@ -184,7 +184,7 @@ impl Run {
             Ending::Stop { grace, .. } => grace,
             Ending::StopNow { .. } => Duration::ZERO,
             Ending::Silence => {
-                self.until("hooks have ended", Duration::from_secs(60), || self.handle.sessions().is_empty());
+                self.until("hooks have told of all ends", Duration::from_secs(60), || truth.is_told());
                 truth.told(|told| told.stop_asked = Some(world.now()));
                 self.handle.shutdown(Duration::ZERO);
                 Duration::ZERO

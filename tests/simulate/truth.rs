@@ -102,6 +102,12 @@ impl Truth {
         lock(&self.told).stop_asked.is_some()
     }
 
+    /// Whether all sessions have ended and hooks have told of it: they may take longer than the sessions.
+    pub(crate) fn is_told(&self) -> bool {
+        let is_over = |session: &Session| session.hooks.last().is_none_or(|last| *last == Hook::Disconnected);
+        self.told(|told| told.sessions.values().all(is_over))
+    }
+
     /// Something is to be sent to a file that all share. Two that have drawn the same number have the same beginning.
     pub(crate) fn will_share(&self, number: u64, bytes: &[u8]) {
         self.told(|told| {
