@@ -141,7 +141,7 @@ impl<R: Runtime> Actions<R> {
                 let (file, opened, trace) = result?;
                 holdings.traces.file = trace;
                 if let Some(file) = file {
-                    tls.inspect(|tls| tls.expect(purpose(&file.handle)));
+                    tls.inspect(|tls| tls.purpose().prepare(purpose(&file.handle)));
                     holdings.files.keep(id, file);
                 }
                 Ok(opened)
@@ -152,7 +152,7 @@ impl<R: Runtime> Actions<R> {
     /// Binds a listener; if that is not possible at once, the session hears of it.
     fn listen(&mut self, ticket: Ticket<Listen>, session: &mut Core, now: Instant) -> Option<Box<dyn Running<R>>> {
         // What the connection is for is not known before the next command.
-        self.tls.iter().for_each(|tls| tls.expect(Purpose::Unknown));
+        self.tls.iter().for_each(|tls| tls.purpose().forget());
         let told = if ticket.request().extended { Told::Known(None) } else { self.told(now) };
         let waits = !self.service.settings.passive_port_wait.is_zero();
         match (self.bind(), told) {

@@ -287,6 +287,9 @@ impl<R: Runtime> Connection<R> {
     fn send(&mut self, reply: &Reply) {
         self.span.in_scope(|| log::reply(reply));
         self.actions.service.settings.observer.reply(&self.info, reply);
+        if let (125 | 150, Some(tls)) = (reply.code().number(), &self.actions.tls) {
+            tls.purpose().announce();
+        }
         if !self.control.is_broken() {
             reply.write_to(self.control.out());
         }

@@ -15,7 +15,7 @@ use crate::certificates::RememberedCertificate;
 use crate::certificates::{CertificateError, CertificatesByName};
 use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
-use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Purpose, Sessions, SharedPurpose};
+use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Sessions, SharedPurpose};
 
 /// How many tickets of TLS 1.3 a client gets at least that has to resume its session. Some use each but once; with a
 /// ticket they get another, except with uploads. Few of them keep more than that, and those that keep but one cannot
@@ -138,7 +138,7 @@ impl TlsServer {
         control.max_early_data_size = 0;
         control.cert_resolver = Arc::new(RememberedCertificate::new(Arc::clone(&self.config.cert_resolver)));
         let mut data = control.clone();
-        // Where the client reads it, as `expect` says.
+        // Where the client reads it, as `purpose` says.
         data.send_tls13_tickets = 1;
         control.session_storage = Arc::new(ControlSessions(sessions.clone()));
         if self.require_session_reuse {
@@ -197,11 +197,11 @@ impl SessionTls {
         }
     }
 
-    /// Says what the next data connection is for. A client that reads from it gets a new ticket of TLS 1.3 in its
-    /// handshake. One who only uploads would not read it; when it closes, its system would answer with a reset, and the
-    /// upload would be cut.
-    pub(crate) fn expect(&self, purpose: Purpose) {
-        self.purpose.set(purpose);
+    /// What the data connection is for. A client that reads from it gets a new ticket of TLS 1.3 in its handshake. One
+    /// who only uploads would not read it; when it closes, its system would answer with a reset, and the upload would be
+    /// cut.
+    pub(crate) fn purpose(&self) -> &SharedPurpose {
+        &self.purpose
     }
 }
 

@@ -43,15 +43,38 @@ pub(crate) enum Purpose {
 
 /// The purpose of a session's one data connection, as its commands make it known.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SharedPurpose(Arc<Mutex<Purpose>>);
+pub(crate) struct SharedPurpose(Arc<Mutex<Purposes>>);
+
+#[derive(Debug, Default)]
+struct Purposes {
+    now: Purpose,
+    /// What is opened; a listing may yet go over the control connection.
+    next: Purpose,
+}
 
 impl SharedPurpose {
-    pub(crate) fn set(&self, purpose: Purpose) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = purpose;
+    /// Another connection is to come.
+    pub(crate) fn forget(&self) {
+        *self.purposes() = Purposes::default();
+    }
+
+    /// Something is opened that the connection is for if a transfer over it is announced.
+    pub(crate) fn prepare(&self, purpose: Purpose) {
+        self.purposes().next = purpose;
+    }
+
+    /// A transfer over the connection is announced.
+    pub(crate) fn announce(&self) {
+        let mut purposes = self.purposes();
+        purposes.now = purposes.next;
     }
 
     fn get(&self) -> Purpose {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.purposes().now
+    }
+
+    fn purposes(&self) -> MutexGuard<'_, Purposes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until it is known. The session polls its work again whenever an action is done, so that no waker need be

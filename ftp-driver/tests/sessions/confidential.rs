@@ -30,6 +30,7 @@ on_both! {
     data_connections_must_resume_when_asked_to,
     data_connections_cannot_resume_the_session_of_another,
     what_was_refused_cannot_be_resumed,
+    a_status_with_a_path_gives_no_ticket_to_an_upload,
     commands_behind_auth_are_never_run,
     clear_commands_in_place_of_a_handshake_are_never_run,
     clear_data_is_neither_stored_nor_sent,
@@ -253,6 +254,20 @@ fn what_was_refused_cannot_be_resumed(start: Start) {
             client.expect_not_resumed();
         }
     }
+}
+
+/// Who uploads does not read it: when such a client closes at once, its system resets the connection.
+fn a_status_with_a_path_gives_no_ticket_to_an_upload(start: Start) {
+    let (server, certificate) = with_tls(start, |tls| tls.require_session_reuse(true));
+    let mut client = SecureClient::logged_in(server.address(), &certificate.client(&TLS13));
+    let mut data = client.passive();
+    client.client.command("STAT /", 213);
+    client.client.begin("STOR file");
+    data.write_all(b"content").unwrap();
+    end(&mut data);
+    expect_end(&mut data);
+    client.client.expect(226);
+    assert_eq!(data.conn.tls13_tickets_received(), 0);
 }
 
 fn commands_behind_auth_are_never_run(start: Start) {
