@@ -91,7 +91,8 @@ impl Session {
         self.reply(Reply::new(331, "Username ok, send password."));
     }
 
-    /// Forgets the user and all that belongs to them; a transfer that runs goes on under its old rights.
+    /// Forgets the user, or the name of one, and all that belongs to them: directory, marker, data connection. Nobody else
+    /// has any. A transfer that runs goes on under its old rights.
     pub(crate) fn log_out(&mut self, reason: LogoutReason) {
         let State::In { user, account, .. } = core::mem::take(&mut self.login.state) else { return };
         self.release(Resource::Account(account));

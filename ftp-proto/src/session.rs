@@ -655,10 +655,7 @@ impl Session {
     /// Forgets everything that was said before TLS (RFC 4217 §4).
     pub(crate) fn forget_clear_text(&mut self) {
         self.log_out(LogoutReason::Secured);
-        self.login.take_name();
         self.reset_parameters();
-        self.reset_data();
-        self.marker = None;
         self.epsv_all = false;
         self.reader = LineReader::new();
         self.lane.clear();
