@@ -62,6 +62,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) control: Control,
     /// Whether the type is image.
     pub(crate) image: bool,
+    /// Whether REST was said, which the next command takes.
+    pub(crate) restarts: bool,
     /// TLS, if the client wants it.
     pub(crate) tls: Option<ClientTls>,
     /// That of an earlier visit, if the client wants to resume on data connections what does not belong there.
@@ -162,7 +164,8 @@ impl Client {
         let server = if is_implicit { implicit_address() } else { server_address() };
         let opened = Control::open(world, truth, peer, server, scene.timeouts).await;
         self.lost |= opened.is_err();
-        let mut visit = Visit { client: self, control: opened?, image: false, tls, foreign_tls, sized: false };
+        let mut visit =
+            Visit { client: self, control: opened?, image: false, restarts: false, tls, foreign_tls, sized: false };
         let begun = visit.begin(is_implicit, may_be_full).await;
         visit.client.lost |= begun.is_err();
         begun?;

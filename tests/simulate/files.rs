@@ -32,6 +32,7 @@ impl Visit<'_> {
         self.client.shelf.doubt(possible(&upload, &old));
         if let Some(offset) = upload.offset {
             self.ask(&format!("REST {offset}"), &[350]).await?;
+            self.restarts = true;
         }
         let (line, place) = match upload.verb {
             "STOU" => ("STOU new".to_owned(), format!("{}/*", self.client.home())),
@@ -122,6 +123,7 @@ impl Visit<'_> {
             if self.image && self.client.chance.one_in(3) { self.client.chance.between(0, content.len()) } else { 0 };
         if offset > 0 {
             self.ask(&format!("REST {offset}"), &[350]).await?;
+            self.restarts = true;
         }
         let expected = if self.image { content[offset..].to_vec() } else { to_wire(&content) };
         let job = Job { line: format!("RETR {path}"), path, upload: None, is_listing: false, is_shared: false };
@@ -157,7 +159,7 @@ impl Visit<'_> {
     }
 
     /// STAT with a path lists over the control connection.
-    async fn list_by_status(&mut self) -> Result<(), Over> {
+    pub(crate) async fn list_by_status(&mut self) -> Result<(), Over> {
         let (home, began) = (self.client.home(), self.control.now());
         self.control.say(&format!("STAT {home}")).await;
         let reply = self.control.reply().await?;

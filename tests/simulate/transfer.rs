@@ -99,6 +99,7 @@ impl Visit<'_> {
     /// Transfers something. The caller judges what has come of it; whether the replies were right is judged here.
     pub(crate) async fn transfer(&mut self, job: Job) -> Result<Option<Outcome>, Over> {
         let plan = self.plan(job.upload.is_some());
+        let restarts = std::mem::take(&mut self.restarts);
         // What befalls the listener may do so before the client hears of it.
         let began = self.control.now();
         let Some(place) = self.arrange().await? else { return Ok(None) };
@@ -113,6 +114,10 @@ impl Visit<'_> {
             // It is under way all the same; the command is not.
             let wait = self.client.chance.micros(Duration::from_millis(50));
             self.control.world.sleep(wait).await;
+        }
+        if !restarts && self.client.may('l') && self.client.chance.one_in(16) {
+            // Goes over the control connection, whatever waits beside it.
+            self.list_by_status().await?;
         }
         let hook = (!job.is_listing).then(|| self.expect_hook(self.file_seen(&job, None, 0, u64::MAX)));
         let heard = self.talk(&job, &plan, hook).await;
