@@ -90,15 +90,15 @@ impl Amounts {
     };
 
     pub(crate) const QUICK: Self = Self {
-        sizes: Sizes { large: 256 << 20, secret: 64 << 20, medium: 2 << 20, small: 1000, crowd: 20_000 },
+        sizes: Sizes { large: 128 << 20, secret: 64 << 20, medium: 2 << 20, small: 500, crowd: 10_000 },
         clients: 50,
-        logins: 400,
-        secure_logins: 200,
-        commands: 3000,
-        pipelined: 20_000,
-        idle: 200,
+        logins: 200,
+        secure_logins: 100,
+        commands: 2000,
+        pipelined: 10_000,
+        idle: 100,
         held: 1000,
-        pings: 1000,
+        pings: 500,
     };
 }
 
