@@ -104,6 +104,14 @@ fn an_answer_for_another_session_is_told_and_changes_nothing() {
 }
 
 #[test]
+fn a_session_can_be_shown_without_what_is_secret() {
+    let mut session = fresh();
+    let _ticket = login(&mut session, b"");
+    let shown = format!("{session:?}");
+    assert!(shown.starts_with("Session {") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn the_time_of_an_idle_session_runs_from_its_beginning() {
     let config = Arc::new(Config { idle_timeout: Some(Duration::from_secs(3)), ..Config::default() });
     for make in [Session::new, Session::with_implicit_tls] {
