@@ -1,6 +1,9 @@
 //! Files through data connections, both ways.
 //!
-//! Reading the one and writing the other overlap: while a chunk is on its way, the next is fetched.
+//! Reading the one and writing the other overlap: while a chunk is on its way, the next is fetched. Chunks begin small,
+//! since most files are, and grow as long as they come full: large ones cost fewer calls and fewer turns of other threads.
+
+use std::ops::RangeInclusive;
 
 use ftp_fs::{Reader, Writer};
 use ftp_proto::{AsciiDecoder, AsciiEncoder, Representation, TransferError};
@@ -14,7 +17,7 @@ use crate::wire::Wire;
 use crate::zero_copy;
 
 /// Sends the file, from where the reader stands to its end. `extent` is how much that was when the file was
-/// opened: one that was cut since is not whole, and the client hears of it. `piece` is how much is read at a time.
+/// opened: one that was cut since is not whole, and the client hears of it. `piece` is how much is read at a time at most.
 ///
 /// What the client sends meanwhile is not read: it stays in its system once ours has had enough. That it has closed
 /// its sending direction ends nothing; a reset does.
@@ -37,7 +40,10 @@ pub(crate) async fn download<R: Runtime>(
     };
     let sent = match sent {
         Some(sent) => sent,
-        None => copy_out(wire, &mut *reader, (!image).then(AsciiEncoder::new), piece).await?,
+        None => {
+            let first = first_read(piece, extent);
+            copy_out(wire, &mut *reader, (!image).then(AsciiEncoder::new), first..=piece).await?
+        }
     };
     if let Some(Extent { offset, len }) = extent
         && offset + sent < len
@@ -77,18 +83,34 @@ async fn check_not_cut(reader: &mut dyn Reader, len: u64) -> Result<(), Transfer
     Err(TransferError::Storage(FsError::Io))
 }
 
+/// How long a chunk is at first where the length of the whole is not known.
+const FIRST: usize = 32 * 1024;
+
+/// Room for a small file as a whole, and for one byte more, so that the end is seen; for others, what more is worth.
+fn first_read(piece: usize, extent: Option<Extent>) -> usize {
+    let whole = extent.map_or(FIRST as u64, |Extent { offset, len }| len.saturating_sub(offset).saturating_add(1));
+    usize::try_from(whole).unwrap_or(usize::MAX).clamp(SMALLEST, 4 * FIRST).min(piece)
+}
+
+const SMALLEST: usize = 512;
+
+/// How long the next chunk may be, when so much came of this one.
+fn next_room(room: usize, came: usize, most: usize) -> usize {
+    if came == room { room.saturating_mul(4).min(most) } else { room }
+}
+
 /// Returns how many bytes of the file went.
 async fn copy_out<R: Runtime>(
     wire: &mut Wire<R>,
     reader: &mut dyn Reader,
     mut encoder: Option<AsciiEncoder>,
-    piece: usize,
+    rooms: RangeInclusive<usize>,
 ) -> Result<u64, TransferError> {
-    let (mut encoded, spare) = (Vec::new(), vec![0; piece]);
-    let (mut chunk, count) = reader.read(vec![0; piece]).await;
+    let (mut encoded, mut spare) = (Vec::new(), Some(Vec::new()));
+    let mut room = *rooms.start();
+    let (mut chunk, count) = reader.read(vec![0; room]).await;
     let mut count = count.map_err(TransferError::Storage)?;
     let mut total = 0;
-    let mut spare = Some(spare);
     while count > 0 {
         let bytes = match &mut encoder {
             None => &chunk[..count],
@@ -98,7 +120,9 @@ async fn copy_out<R: Runtime>(
                 &encoded[..]
             }
         };
-        let buffer = spare.take().unwrap_or_default();
+        room = next_room(room, count, *rooms.end());
+        let mut buffer = spare.take().unwrap_or_default();
+        buffer.resize(room, 0);
         let ((next, next_count), sent) = both(reader.read(buffer), wire.send(bytes)).await;
         sent?;
         total += count as u64;
@@ -115,17 +139,19 @@ async fn copy_in<R: Runtime>(
     mut decoder: Option<AsciiDecoder>,
     piece: usize,
 ) -> Result<(), TransferError> {
-    let (mut chunk, mut spare) = (vec![0; piece], Vec::new());
+    let mut room = FIRST.min(piece);
+    let (mut chunk, mut spare) = (vec![0; room], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
     while !ended {
-        let full = take_received(&mut chunk, count, &mut spare, &mut decoder);
+        room = next_room(room, count, piece);
+        let full = take_received(&mut chunk, count, &mut spare, room, &mut decoder);
         let ((written, result), received) = both(writer.write_all(full), wire.receive(&mut chunk)).await;
         result.map_err(TransferError::Storage)?;
         (count, ended) = received?;
         spare = written;
         yield_now().await;
     }
-    let mut full = take_received(&mut chunk, count, &mut spare, &mut decoder);
+    let mut full = take_received(&mut chunk, count, &mut spare, 0, &mut decoder);
     if let Some(decoder) = decoder {
         decoder.finish(&mut full);
     }
@@ -135,22 +161,45 @@ async fn copy_in<R: Runtime>(
     writer.write_all(full).await.1.map_err(TransferError::Storage)
 }
 
-/// Takes what was received out as it is to be written, and leaves a buffer of full length to receive into.
+/// Takes what was received out as it is to be written, and leaves a buffer of that length to receive into.
 fn take_received(
     chunk: &mut Vec<u8>,
     count: usize,
     spare: &mut Vec<u8>,
+    room: usize,
     decoder: &mut Option<AsciiDecoder>,
 ) -> Vec<u8> {
-    spare.clear();
     match decoder {
-        Some(decoder) => decoder.push(&chunk[..count], spare),
+        Some(decoder) => {
+            spare.clear();
+            decoder.push(&chunk[..count], spare);
+            chunk.resize(room, 0);
+        }
         None => {
-            // The other buffer is the next to receive into.
-            spare.resize(chunk.len(), 0);
+            // The other buffer is the next to receive into. What is in it will be written over.
+            spare.resize(room, 0);
             std::mem::swap(chunk, spare);
             spare.truncate(count);
         }
     }
     std::mem::take(spare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_read_at_once_and_its_end_seen() {
+        let first = |len, offset| first_read(512 * 1024, Some(Extent { offset, len }));
+        assert_eq!((first(4096, 0), first(4096, 96), first(4096, 5000)), (4097, 4001, SMALLEST));
+        assert_eq!((first(u64::MAX, 0), first_read(512 * 1024, None)), (128 * 1024, FIRST));
+        assert_eq!(first_read(SMALLEST, Some(Extent { offset: 0, len: 4096 })), SMALLEST);
+    }
+
+    #[test]
+    fn chunks_grow_while_they_come_full_and_no_further_than_they_may() {
+        assert_eq!((next_room(1000, 1000, 512_000), next_room(1000, 999, 512_000)), (4000, 1000));
+        assert_eq!(next_room(200_000, 200_000, 512_000), 512_000);
+    }
 }

@@ -86,7 +86,7 @@ pub(crate) struct Buffers {
 
 impl Default for Buffers {
     fn default() -> Self {
-        Self { receive: 128 * 1024, send: 128 * 1024 }
+        Self { receive: 512 * 1024, send: 512 * 1024 }
     }
 }
 
@@ -309,14 +309,16 @@ impl ServiceBuilder {
         self
     }
 
-    /// How many bytes of an upload are received, and written to storage, at a time: 128 KiB by default, and never less
-    /// than 512 bytes nor more than 16 MiB. A transfer has two such buffers while it runs, and a third in ASCII.
+    /// How many bytes of an upload are received, and written to storage, at a time at most: 512 KiB by default, and never
+    /// less than 512 bytes nor more than 16 MiB. A transfer has two buffers while it runs, and a third in ASCII; they
+    /// begin with 32 KiB and grow up to this while the client fills them.
     pub fn read_buffer(mut self, bytes: usize) -> Self {
         self.0.buffers.receive = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self
     }
 
-    /// The same for the bytes of a download that are read from storage, and sent, at a time. Zero copy does not use it.
+    /// The same for the bytes of a download that are read from storage, and sent, at a time. Its buffers begin as large as
+    /// a small file, or with 128 KiB. Zero copy does not use them.
     pub fn write_buffer(mut self, bytes: usize) -> Self {
         self.0.buffers.send = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self

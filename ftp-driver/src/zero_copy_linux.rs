@@ -2,7 +2,8 @@
 //!
 //! `sendfile` reads pages that are not in memory while everybody else of the thread waits. So each window of the file
 //! is probed first, by reads that refuse to wait (`RWF_NOWAIT`); a window that is not all there is read where blocking
-//! is allowed, and sent afterwards.
+//! is allowed, and sent afterwards. Files of tmpfs are in memory, as far as anything is: they need no probe, and do not
+//! allow one.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -22,7 +23,7 @@ use crate::wire::{Channel, Wire, lost};
 const WINDOW: usize = 256 * 1024;
 /// The distance of the bytes that are probed. The page cache is filled by read-ahead and emptied in runs of many
 /// pages; the odd page missing in between costs one short wait.
-const STRIDE: usize = 16 * 1024;
+const STRIDE: usize = 64 * 1024;
 /// How many windows go in one turn.
 const WINDOWS_PER_TURN: usize = 8;
 
@@ -53,12 +54,13 @@ pub(crate) fn file_of(reader: &dyn Reader) -> Option<Source> {
 pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<Option<u64>, TransferError> {
     let Source { file, start } = source;
     let mut offset = start;
+    let mut needs_probe = true;
     for turn in 1.. {
-        match probe(&file, offset) {
+        match if needs_probe { probe(&file, offset) } else { Probe::Warm } {
             Probe::Warm => {}
-            Probe::Cold => warm(&wire.runtime, &file, offset).await,
+            Probe::Unsupported if offset == start && is_in_memory(&file) => needs_probe = false,
             Probe::Unsupported if offset == start => return Ok(None),
-            Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
+            Probe::Cold | Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
         }
         let Wire { runtime, channel, meter, throttle } = wire;
         // Usually there are no limits here; there may be since the transfer began.
@@ -93,6 +95,14 @@ fn probe(file: &File, offset: u64) -> Probe {
         }
     }
     Probe::Warm
+}
+
+/// Whether the file has no other place than memory.
+fn is_in_memory(file: &File) -> bool {
+    const TMPFS_MAGIC: u32 = 0x0102_1994;
+    const RAMFS_MAGIC: u32 = 0x8584_58F6;
+    // As wide as a register, and of either sign.
+    rustix::fs::fstatfs(file).is_ok_and(|of| matches!(of.f_type as u32, TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
 /// Reads the window into the page cache. Should that fail, `sendfile` meets the same error and tells it.
@@ -144,5 +154,17 @@ fn failure(error: &io::Error) -> TransferError {
         Some(Errno::IO) => TransferError::Storage(ftp_types::FsError::Io),
         Some(Errno::NOMEM) => TransferError::Storage(ftp_types::FsError::Exhausted),
         _ => lost(io::Error::from(error.kind())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_memory_allows_no_probe_and_needs_none() {
+        let file = File::from(rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+        file.set_len(1).unwrap();
+        assert!(probe(&file, 0) != Probe::Cold && is_in_memory(&file));
     }
 }

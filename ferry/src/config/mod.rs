@@ -291,8 +291,8 @@ impl Default for Data {
             server_read_limit: None,
             server_write_limit: None,
             burst: Duration::from_millis(100),
-            read_buffer: 128 * 1024,
-            write_buffer: 128 * 1024,
+            read_buffer: 512 * 1024,
+            write_buffer: 512 * 1024,
         }
     }
 }
