@@ -42,7 +42,10 @@ struct Arguments {
     /// Only those that survived the last run
     #[arg(long)]
     again: bool,
-    /// Only every so manieth, to see whether the whole is worth a run
+    /// Only by the test programs of these names; a run with all of them and `--again` may come behind it
+    #[arg(long)]
+    tests: Vec<String>,
+    /// Only one of so many, to see whether the whole is worth a run
     #[arg(long, default_value_t = 1)]
     every: usize,
     /// Lists them and runs nothing
@@ -84,7 +87,11 @@ fn examine(subject: &'static Subject, arguments: &Arguments) -> Result<usize> {
     let build = build.canonicalize()?;
     let judged = Judged::read(&workspace.join("tests/mutants/survivors.toml"))?;
     let mut tree = Tree::copy(&workspace, &build, subject)?;
-    let (mutations, programs) = tree.build()?;
+    let (mutations, mut programs) = tree.build()?;
+    programs.retain(|program| arguments.tests.is_empty() || arguments.tests.contains(&program.name));
+    if programs.is_empty() {
+        bail!("none of the test programs has that name");
+    }
     let survived = build.join("survived.txt");
     let chosen = choose(&mutations, arguments, &survived)?;
     println!("{}: {} mutations, {} that do not compile", subject.package, mutations.len(), tree.dropped.len());
