@@ -83,6 +83,11 @@ fn anonymous_with_a_letter_that_writes_is_worth_a_warning() {
     let writing = "elrw".parse().unwrap();
     assert_eq!(VirtualUsers::new().add_anonymous(memory(), writing).unwrap(), Some(Warning::AnonymousMayWrite));
     let users = VirtualUsers::new();
+    let home = MemoryFs::new();
+    ftp_fs::BlockingBackend::make_directory(&home, &path("/inbox")).unwrap();
+    let reading = users.add_anonymous(Storage::blocking(home), "elr".parse().unwrap()).unwrap();
+    let inbox = users.override_permissions(&user("anonymous"), rule("/inbox", "ew", true)).unwrap();
+    assert_eq!((reading, inbox), (None, Some(Warning::AnonymousMayWrite)));
     users
         .add(NewUser::new(user("alice"), plain("x"), memory()).letters("elrw"))
         .map(|none| assert_eq!(none, None))
