@@ -343,3 +343,24 @@ fn directories_of_other_file_systems_are_none_of_processes() {
     assert_eq!(upload(&fs, "/a/file", WriteMode::Replace, "new"), Ok(Remains::Partial));
     assert_eq!(list(&fs, "/a").len(), 1);
 }
+
+#[test]
+fn what_is_no_file_is_not_even_opened() {
+    use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+    use rustix::io::Errno;
+
+    let (home, fs) = home();
+    let fifo = home.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    let watch = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    add_watch(&watch, &fifo, WatchFlags::OPEN).unwrap();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
+    let mut opened = || Reader::new(&watch, &mut buffer).next().map(|event| event.events().contains(ReadFlags::OPEN));
+    assert_eq!(fs.open(&path("/fifo"), 0).err(), Some(FsError::NotRegular));
+    for mode in MODES {
+        assert_eq!(fs.create(&path("/fifo"), mode).err(), Some(FsError::NotRegular));
+    }
+    assert_eq!(opened(), Err(Errno::AGAIN));
+    drop(File::options().read(true).write(true).open(&fifo).unwrap());
+    assert_eq!(opened(), Ok(true));
+}
