@@ -41,9 +41,9 @@ pub(crate) fn event(event: &Event) {
         Event::Command(line) => debug!(target: "ftp_driver::commands", "{line}"),
         Event::LoggedIn(user) => info!(%user, "logged in"),
         Event::LoginFailed { user, reason: LoginError::Unavailable } => {
-            warn!(user = masked(user), "nobody could judge a login");
+            warn!(user = %masked(user), "nobody could judge a login");
         }
-        Event::LoginFailed { user, reason } => info!(user = masked(user), ?reason, "login failed"),
+        Event::LoginFailed { user, reason } => info!(user = %masked(user), ?reason, "login failed"),
         Event::LoggedOut { user, reason } => info!(%user, %reason, "logged out"),
         Event::Changed(change) => changed(change),
         Event::Transferred(report) => transferred(report),

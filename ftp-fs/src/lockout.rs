@@ -133,7 +133,8 @@ impl<A: BlockingAuthenticator> BlockingAuthenticator for Lockout<A> {
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
         let address = attempt.peer.ip();
         if self.with(|table, now| table.is_locked(address, now)) {
-            tracing::warn!(%address, user = %attempt.user, "login refused: the address is locked out");
+            // Without the name, which may have a password behind it.
+            tracing::warn!(%address, "login refused: the address is locked out");
             return Err(AuthError::Rejected);
         }
         let result = self.inner.authenticate(attempt);

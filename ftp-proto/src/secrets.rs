@@ -13,7 +13,6 @@ use ftp_types::UserName;
 use crate::command::{Access, Argument};
 use crate::event::is_slip;
 use crate::parse::{self, Command};
-use crate::text::split_word;
 
 /// Takes the secrets out of the lines of one client, which it has to see in their order.
 #[derive(Clone, Debug)]
@@ -68,12 +67,37 @@ impl SecretFilter {
     }
 }
 
-/// What the log shows in place of a line that has, or may have, a secret in it.
+/// What the log shows in place of a line that has, or may have, a secret in it. It is read by those who want to know what
+/// was asked, and by nobody else, so that it leaves more as it is: names with a suspicious word in them, mechanisms of AUTH,
+/// services of SITE that have nothing to do with passwords, and file names behind commands that Ferry does not know.
 pub(crate) fn masked(line: &[u8]) -> Option<Vec<u8>> {
-    match Command::parse(line) {
-        Some(command) => known(&command, false),
-        None => suspect(line).map(|shown| [&shown, &b" "[..], STARS].concat()),
+    let Some(command) = Command::parse(line) else {
+        let (verb, _) = parse::words(line);
+        let shown = if mentions(line, &[b"PASS"]) { Some(Cow::Borrowed(&b"PASS"[..])) } else { suspect(verb) };
+        return shown.map(|shown| [&shown, &b" "[..], STARS].concat());
+    };
+    let argument = command.argument();
+    match command.info().name {
+        "USER" => user(argument, |before, next| is_gap(before) || is_gap(Some(next))),
+        "AUTH" if argument.iter().all(u8::is_ascii_alphabetic) => None,
+        "SITE" if !mentions(first_word(argument.trim_ascii_start()), &ACCOUNT_WORDS) => None,
+        _ => known(&command, false),
     }
+}
+
+/// Words in the names of services that change accounts on other servers: PSWD, CPWD, PASSWD, ADDUSER.
+const ACCOUNT_WORDS: [&[u8]; 5] = [b"PASS", b"PSW", b"PWD", b"USER", b"ACCT"];
+
+fn mentions(text: &[u8], words: &[&[u8]]) -> bool {
+    (0..text.len()).any(|place| words.iter().any(|word| starts_with(&text[place..], word)))
+}
+
+fn is_gap(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+}
+
+fn first_word(text: &[u8]) -> &[u8] {
+    text.split(|byte| is_gap(Some(byte))).next().unwrap_or_default()
 }
 
 const STARS: &[u8] = b"******";
@@ -93,7 +117,7 @@ fn known(command: &Command<'_>, password_ahead: bool) -> Option<Vec<u8>> {
         "PASS" | "ADAT" => true,
         // The other commands of RFC 2228 hold whole commands, encoded.
         "ACCT" | "MIC" | "CONF" | "ENC" => !argument.is_empty(),
-        "USER" => return user(argument),
+        "USER" => return user(argument, is_apart),
         "SITE" => return site(argument),
         "AUTH" => !argument.is_empty() && !MECHANISMS.iter().any(|name| name.eq_ignore_ascii_case(argument)),
         // Refused, whatever stands there; it may be a password behind a word that only looks like a command.
@@ -103,9 +127,11 @@ fn known(command: &Command<'_>, password_ahead: bool) -> Option<Vec<u8>> {
     hidden.then(|| [info.name.as_bytes(), b" ", STARS].concat())
 }
 
-/// USER with a password behind the name. It stays a user name, or none.
-fn user(argument: &[u8]) -> Option<Vec<u8>> {
-    let (place, word) = (0..argument.len()).find_map(|place| Some((place, password_word(argument, place)?)))?;
+/// USER with a password behind the name. It stays a user name, or none. `is_apart` tells from the bytes before and behind a
+/// word whether it is one of its own, or follows a blank.
+fn user(argument: &[u8], is_apart: fn(Option<&u8>, &u8) -> bool) -> Option<Vec<u8>> {
+    let word_at = |place| password_word(argument, place, is_apart).map(|word| (place, word));
+    let (place, word) = (0..argument.len()).find_map(word_at)?;
     let mut name = [&argument[..place], word, b" ", STARS].concat();
     name.truncate(UserName::MAX_LEN);
     if UserName::parse(argument).is_err() && UserName::parse(&name).is_ok() {
@@ -115,25 +141,27 @@ fn user(argument: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The word at that place of USER's argument, when a password follows it.
-fn password_word(argument: &[u8], place: usize) -> Option<&'static [u8]> {
+fn password_word(argument: &[u8], place: usize, is_apart: fn(Option<&u8>, &u8) -> bool) -> Option<&'static [u8]> {
     let (before, rest) = argument.split_at(place);
     let word = SECRETS.into_iter().find(|word| starts_with(rest, word))?;
-    let next = rest.get(word.len())?;
-    let behind_blank = before.last().is_some_and(u8::is_ascii_whitespace);
-    let stands_alone = !before.last().is_some_and(u8::is_ascii_alphanumeric) && !next.is_ascii_alphanumeric();
-    (behind_blank || stands_alone).then_some(word)
+    is_apart(before.last(), rest.get(word.len())?).then_some(word)
+}
+
+fn is_apart(before: Option<&u8>, next: &u8) -> bool {
+    let behind_blank = before.is_some_and(u8::is_ascii_whitespace);
+    behind_blank || (!before.is_some_and(u8::is_ascii_alphanumeric) && !next.is_ascii_alphanumeric())
 }
 
 /// SITE with a service that Ferry does not have: some of those that other servers have make accounts and change passwords.
 fn site(argument: &[u8]) -> Option<Vec<u8>> {
     let blanks = argument.len() - argument.trim_ascii_start().len();
     let (blanks, rest) = argument.split_at(blanks);
-    let (service, behind) = split_word(rest);
+    let service = first_word(rest);
     if let Some(shown) = suspect(service) {
         return Some([b"SITE ", blanks, &shown, b" ", STARS].concat());
     }
     let is_known = [&b"CHMOD"[..], b"HELP"].iter().any(|known| known.eq_ignore_ascii_case(service));
-    let hides = behind.is_some_and(|behind| !behind.is_empty()) && !is_known;
+    let hides = rest.len() > service.len() + 1 && !is_known;
     hides.then(|| [b"SITE ", blanks, &service[..service.len().min(32)], b" ", STARS].concat())
 }
 
@@ -148,7 +176,9 @@ fn suspect(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
     let start = text.iter().position(u8::is_ascii_alphanumeric)?;
     let word = text[start..].split(|byte| !byte.is_ascii_alphanumeric()).next()?;
-    SECRETS.into_iter().any(|secret| is_slip(word, secret)).then_some(Cow::Borrowed(word))
+    // A slip may be no letter at all.
+    let words = [word, first_word(&text[start..])];
+    words.into_iter().find(|word| SECRETS.into_iter().any(|secret| is_slip(word, secret))).map(Cow::Borrowed)
 }
 
 fn starts_with(text: &[u8], word: &[u8]) -> bool {
@@ -191,6 +221,8 @@ mod tests {
             ("PAS hunter2", "PAS******"),
             ("PAS\thunter2", "PAS******"),
             ("P4SS secret", "P4SS******"),
+            ("P@SS secret", "P@SS******"),
+            ("PA-S\thunter2", "PA-S******"),
             ("\x01PASV secret", "PASV******"),
             ("ACT secret", "ACT******"),
             ("NOOP pass secret", "NOOP ******"),
@@ -203,6 +235,7 @@ mod tests {
             ("AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", "AUTH ******"),
             ("PWD hunter2", "PWD ******"),
             ("SITE PSWD secret", "SITE PSWD ******"),
+            ("SITE CPWD\told\tsecret", "SITE CPWD ******"),
             ("SITE  PASSsecret", "SITE  PASS ******"),
             ("SITE\tPSWD secret", "PSWD******"),
             ("GET /?pass=secret HTTP/1.1", "PASS****** HTTP/1.1"),
