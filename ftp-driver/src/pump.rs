@@ -86,7 +86,7 @@ async fn check_not_cut(reader: &mut dyn Reader, len: u64) -> Result<(), Transfer
 /// How long a chunk is at first where the length of the whole is not known.
 const FIRST: usize = 32 * 1024;
 
-/// Room for a small file as a whole, and for one byte more, so that the end is seen; for others, what more is worth.
+/// Room for a small file as a whole, and for one byte more, so that it does not come full; for others, 128 KiB.
 fn first_read(piece: usize, extent: Option<Extent>) -> usize {
     let whole = extent.map_or(FIRST as u64, |Extent { offset, len }| len.saturating_sub(offset).saturating_add(1));
     usize::try_from(whole).unwrap_or(usize::MAX).clamp(SMALLEST, 4 * FIRST).min(piece)

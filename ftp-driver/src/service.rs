@@ -311,14 +311,15 @@ impl ServiceBuilder {
 
     /// How many bytes of an upload are received, and written to storage, at a time at most: 512 KiB by default, and never
     /// less than 512 bytes nor more than 16 MiB. A transfer has two buffers while it runs, and a third in ASCII; they
-    /// begin with 32 KiB and grow up to this while the client fills them.
+    /// begin with 32 KiB, grow up to this while the client fills them, and stay so until the transfer ends.
     pub fn read_buffer(mut self, bytes: usize) -> Self {
         self.0.buffers.receive = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self
     }
 
     /// The same for the bytes of a download that are read from storage, and sent, at a time. Its buffers begin as large as
-    /// a small file, or with 128 KiB. Zero copy does not use them.
+    /// a small file, with 128 KiB for a large one, and with 32 KiB where the length is not known; the third in ASCII may
+    /// be twice as long. Zero copy does not use them.
     pub fn write_buffer(mut self, bytes: usize) -> Self {
         self.0.buffers.send = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self

@@ -125,7 +125,7 @@ impl Scene {
             dismissals: chance.one_in(3).then(|| ms(2000)),
             least_file: 0,
             port_wait: if chance.one_in(4) { Duration::ZERO } else { chance.seconds(1, 8) },
-            buffer: *chance.pick(&[512, 700, 4096, 128 * 1024]),
+            buffer: *chance.pick(&[512, 700, 4096, 512 * 1024]),
             rates: rates(chance),
             tls: (!chance.one_in(4)).then(|| Tls { lenient_eof: chance.one_in(3), requires_reuse: chance.one_in(3) }),
         }
