@@ -104,7 +104,8 @@ fn outcome_of(programs: &[Timed], mutation: &Mutation) -> Outcome {
 fn ends_well(program: &Program, mutant: u32, limit: Duration) -> Result<Option<bool>> {
     let mut child = Command::new("prlimit")
         .arg(MEMORY)
-        .arg(format!("--cpu={}", limit.as_secs().max(1)))
+        // Asked to end at the first, and ended at the second.
+        .arg(format!("--cpu={0}:{1}", limit.as_secs().max(1), limit.as_secs() + 5))
         .arg("--")
         .arg(&program.path)
         .arg("--quiet")
