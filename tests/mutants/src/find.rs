@@ -260,7 +260,8 @@ fn other_operators(operator: &BinOp) -> &'static [&'static str] {
         BinOp::Div(_) => &["*", "%"],
         BinOp::Rem(_) => &["/", "+"],
         BinOp::BitAnd(_) => &["|", "^"],
-        BinOp::BitOr(_) => &["&", "^"],
+        // What is put together is flags, as a rule, and `^` does the same with those.
+        BinOp::BitOr(_) => &["&"],
         BinOp::BitXor(_) => &["&", "|"],
         BinOp::Shl(_) => &[">>"],
         BinOp::Shr(_) => &["<<"],
@@ -269,7 +270,7 @@ fn other_operators(operator: &BinOp) -> &'static [&'static str] {
         BinOp::MulAssign(_) => &["+=", "/="],
         BinOp::DivAssign(_) => &["*=", "%="],
         BinOp::BitAndAssign(_) => &["|=", "^="],
-        BinOp::BitOrAssign(_) => &["&=", "^="],
+        BinOp::BitOrAssign(_) => &["&="],
         _ => &[],
     }
 }
