@@ -162,6 +162,13 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_is_a_fiftieth_of_a_second_but_for_slow_rates() {
+        let quantum = |bytes| bucket(bytes).quantum();
+        assert_eq!((quantum(1_000_007), quantum(100_000), quantum(14_600)), (20_000, 2000, 1460));
+        assert_eq!((quantum(20_000), quantum(10_000), quantum(9), quantum(1)), (1460, 1000, 1, 1));
+    }
+
+    #[test]
     fn without_a_burst_nothing_is_saved_up() {
         let mut bucket = TokenBucket::new(rate(100), Duration::ZERO, at(0.0));
         assert_eq!(bucket.reserve(10, at(60.0)), at(60.1));
