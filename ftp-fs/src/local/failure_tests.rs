@@ -364,3 +364,22 @@ fn what_is_no_file_is_not_even_opened() {
     drop(File::options().read(true).write(true).open(&fifo).unwrap());
     assert_eq!(opened(), Ok(true));
 }
+
+#[test]
+fn links_that_lead_to_nothing_in_the_end_are_no_names_to_be_made() {
+    let (home, fs) = home();
+    symlink("second", home.path().join("first")).unwrap();
+    symlink("third", home.path().join("second")).unwrap();
+    symlink("missing", home.path().join("third")).unwrap();
+    for link in ["/first", "/second", "/third"] {
+        assert_eq!(fs.resolve(&path(link), Follow::All), Err(FsError::NotFound), "{link}");
+    }
+    assert_eq!(fs.resolve(&path("/missing"), Follow::All), Ok(path("/missing")));
+}
+
+#[test]
+fn only_names_that_are_staged_from_end_to_end_are_hidden() {
+    let staged = super::staging::name();
+    assert!(super::staging::is_staged(&staged) && super::staging::is_staged(&staged.to_ascii_uppercase()));
+    assert!(!super::staging::is_staged(&staged[1..]) && !super::staging::is_staged(&staged[..staged.len() - 1]));
+}

@@ -134,3 +134,19 @@ impl Walk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_climbs_when_it_goes_up_more_often_than_down() {
+        for inside in ["a/..", "./a/b/../..", "a/./..", "..//a", ""] {
+            assert!(!climbs(1, inside.as_bytes()), "{inside}");
+        }
+        for outside in ["./../..", "..//..", ".././..", "a/../../..", "../../a"] {
+            assert!(climbs(1, outside.as_bytes()), "{outside}");
+        }
+        assert!(!climbs(0, b"a/..") && climbs(0, b"./.."));
+    }
+}

@@ -65,6 +65,7 @@ fn a_download_goes_on_with_what_it_began_with() {
     put(&fs, "/a", WriteMode::Replace, 10).unwrap();
     let mut reader = fs.open(&path("/a"), 0).unwrap();
     put(&fs, "/a", WriteMode::Append, 10).unwrap();
+    assert_eq!(len(&fs, "/a"), 20);
     fs.remove_file(&path("/a")).unwrap();
     assert_eq!(reader.read(&mut [0; 100]), Ok(10));
 }
@@ -148,4 +149,28 @@ fn what_lies_in_memory_is_no_file_of_this_machine() {
     put(&fs, "/a", WriteMode::Replace, 3).unwrap();
     assert!(fs.open(&path("/a"), 0).unwrap().as_file().is_none());
     assert_eq!(fs.real_path(&path("/a")), None);
+}
+
+#[test]
+fn what_is_written_has_the_time_of_that() {
+    let fs = MemoryFs::new();
+    for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::From(1)] {
+        put(&fs, "/a", WriteMode::Replace, 10).unwrap();
+        fs.set_modified(&path("/a"), UnixTime::EPOCH).unwrap();
+        put(&fs, "/a", mode, 1).unwrap();
+        let modified = fs.stat(&path("/a")).unwrap().modified.unwrap();
+        // A day of the year in which this was written.
+        assert!(modified > UnixTime::from_seconds(1_764_000_000), "{mode:?}: {modified:?}");
+    }
+}
+
+#[test]
+fn an_upload_tells_what_a_cut_would_leave() {
+    let fs = MemoryFs::new();
+    let remains = |mode| fs.create(&path("/a"), mode).unwrap().remains();
+    assert_eq!(remains(WriteMode::Append), Remains::Partial);
+    put(&fs, "/a", WriteMode::Replace, 10).unwrap();
+    let modes = [WriteMode::Replace, WriteMode::Append, WriteMode::From(0), WriteMode::From(1)];
+    let expected = [Remains::Unchanged, Remains::Extended, Remains::Overwritten, Remains::Extended];
+    assert_eq!(modes.map(remains), expected);
 }
