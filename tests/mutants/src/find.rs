@@ -221,8 +221,8 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
         }
         let Ok(list) = attribute.meta.require_list() else { return false };
         let condition = list.tokens.to_string();
-        path.is_ident("cfg")
-            && ["test", "windows", "not (unix)", "not (target_os = \"linux\")"].contains(&condition.as_str())
+        let elsewhere = ["test", "windows", "not (unix)", "not (target_os = \"linux\")"];
+        path.is_ident("cfg") && (elsewhere.contains(&condition.as_str()) || condition.starts_with("all (test"))
     })
 }
 
@@ -326,6 +326,7 @@ mod tests {
     fn what_the_tests_do_not_run_stays() {
         assert!(changes("#[cfg(test)] mod t { fn f() -> bool { 1 == 2 } } const A: bool = 1 == 2;").is_empty());
         assert!(changes("#[cfg(windows)] fn f() { g(); } fn kept() -> u8 { 3 }").is_empty());
+        assert!(changes("#[cfg(all(test, unix))] fn f() { g(); }").is_empty());
         assert_eq!(changes("fn f() { if let Some(a) = b && c {} }"), ["f: returns ()"]);
     }
 }
