@@ -273,6 +273,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_costs_as_much_as_is_allowed_is_taken() {
+        for text in [
+            "$argon2id$v=19$m=2097152,t=4,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+            "$pbkdf2-sha256$i=8388608,l=32$c2FsdHNhbHRzYWx0c2FsdA$8nX7hwFEzIB8aPajJTYK8weHQc5Ngz0pFVAKvSu4jQA",
+        ] {
+            assert!(text.parse::<HashedPassword>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn it_does_not_print() {
         let hash: HashedPassword = hash_password(&Secret::from("x")).parse().unwrap();
         assert_eq!(format!("{hash:?}"), "HashedPassword($argon2id$***)");

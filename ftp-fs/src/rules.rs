@@ -124,6 +124,13 @@ mod tests {
     }
 
     #[test]
+    fn an_override_is_taken_back_alone() {
+        let rules = rules(&[("/a", "e", true), ("/b", "w", true)]).without_override(&path("/a"));
+        assert_eq!(rules.at(&path("/a"), true), Permissions::READ);
+        assert_eq!(rules.at(&path("/b"), true).to_string(), "w");
+    }
+
+    #[test]
     fn overrides_are_judged_by_whole_names() {
         let rules = rules(&[("/in", "w", true)]);
         assert_eq!(rules.at(&path("/in2"), true), Permissions::READ);
