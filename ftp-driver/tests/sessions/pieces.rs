@@ -11,6 +11,7 @@ use crate::server::{Start, in_memory, service};
 
 on_both! {
     files_are_moved_in_pieces_of_the_size_that_was_set,
+    pieces_of_large_files_grow_up_to_that,
     sizes_that_cannot_be_are_brought_to_what_can,
 }
 
@@ -18,19 +19,33 @@ const LEN: usize = 10_000;
 
 fn files_are_moved_in_pieces_of_the_size_that_was_set(start: Start) {
     for ascii in [false, true] {
-        let pieces = Pieces::default();
+        let pieces = Pieces::of(LEN);
         let builder = service(Storage::blocking(pieces.clone()));
         let server = start(builder.read_buffer(1_000).write_buffer(2_000).build());
         let mut client = server.logged_in();
         client.command(if ascii { "TYPE A" } else { "TYPE I" }, 200);
         client.upload("STOR file", &pattern(LEN));
-        let written = std::mem::take(&mut *pieces.0.lock().unwrap());
+        let written = pieces.take();
         // In ASCII a CR waits for what follows it.
         assert!(written.iter().all(|size| *size <= 1_001) && written.len() >= LEN / 1_001, "{written:?}");
         client.download("RETR file");
-        let read = std::mem::take(&mut *pieces.0.lock().unwrap());
+        let read = pieces.take();
         assert!(read.iter().all(|size| *size == 2_000) && read.len() > LEN / 2_000, "{read:?}");
     }
+}
+
+fn pieces_of_large_files_grow_up_to_that(start: Start) {
+    const LARGE: usize = 2_000_000;
+    let pieces = Pieces::of(LARGE);
+    let server = start(service(Storage::blocking(pieces.clone())).build());
+    let mut client = server.logged_in();
+    client.upload("STOR file", &pattern(LARGE));
+    let written = pieces.take();
+    assert!(written[0] <= 32 << 10 && written.iter().all(|size| *size <= 512 << 10), "{written:?}");
+    assert_eq!(written.iter().sum::<usize>(), LARGE);
+    assert_eq!(client.download("RETR file").len(), LARGE);
+    let read = pieces.take();
+    assert!(read[0] == 128 << 10 && read[1..].iter().all(|size| *size == 512 << 10), "{read:?}");
 }
 
 fn sizes_that_cannot_be_are_brought_to_what_can(start: Start) {
@@ -43,8 +58,30 @@ fn sizes_that_cannot_be_are_brought_to_what_can(start: Start) {
 }
 
 /// A file that takes all and tells how much came, or was asked for, at a time.
-#[derive(Clone, Default)]
-struct Pieces(Arc<Mutex<Vec<usize>>>);
+#[derive(Clone)]
+struct Pieces {
+    sizes: Arc<Mutex<Vec<usize>>>,
+    /// How long the file is.
+    len: usize,
+}
+
+impl Pieces {
+    fn of(len: usize) -> Self {
+        Self { sizes: Arc::default(), len }
+    }
+
+    fn push(&self, size: usize) {
+        self.sizes.lock().unwrap().push(size);
+    }
+
+    fn take(&self) -> Vec<usize> {
+        std::mem::take(&mut *self.sizes.lock().unwrap())
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata::new(FileKind::File, self.len as u64)
+    }
+}
 
 struct Reading {
     pieces: Pieces,
@@ -53,11 +90,11 @@ struct Reading {
 
 impl BlockingReader for Reading {
     fn metadata(&mut self) -> Result<Metadata, FsError> {
-        Ok(Metadata::new(FileKind::File, LEN as u64))
+        Ok(self.pieces.metadata())
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError> {
-        self.pieces.0.lock().unwrap().push(buffer.len());
+        self.pieces.push(buffer.len());
         let count = buffer.len().min(self.left);
         self.left -= count;
         Ok(count)
@@ -66,12 +103,12 @@ impl BlockingReader for Reading {
 
 impl BlockingWriter for Pieces {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
-        self.0.lock().unwrap().push(bytes.len());
+        self.push(bytes.len());
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Metadata, FsError> {
-        Ok(Metadata::new(FileKind::File, LEN as u64))
+        Ok(self.metadata())
     }
 }
 
@@ -81,7 +118,7 @@ impl BlockingBackend for Pieces {
     }
 
     fn open(&self, _: &VirtualPath, _: u64) -> Result<Box<dyn BlockingReader>, FsError> {
-        Ok(Box::new(Reading { pieces: self.clone(), left: LEN }))
+        Ok(Box::new(Reading { pieces: self.clone(), left: self.len }))
     }
 
     fn create(&self, _: &VirtualPath, _: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
