@@ -169,7 +169,7 @@ fn site(argument: &[u8]) -> Option<Vec<u8>> {
 /// a letter is passed over: blanks, tabs and control characters between the letters are slips, too.
 fn suspect(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     let letters: Vec<u8> = text.iter().copied().filter(u8::is_ascii_alphabetic).collect();
-    let anywhere = SUSPECT.into_iter().find(|word| letters.windows(word.len()).any(|part| starts_with(part, word)));
+    let anywhere = SUSPECT.into_iter().find(|word| mentions(&letters, &[word]));
     let first = || SECRETS.into_iter().find(|word| starts_with(&letters, word));
     if let Some(word) = anywhere.or_else(first) {
         return Some(Cow::Borrowed(word));
