@@ -1,4 +1,4 @@
-//! `sendfile` on Linux, which never waits for a disk on a thread that serves others.
+//! `sendfile` on Linux, kept from waiting for a disk on a thread that serves others.
 //!
 //! `sendfile` reads pages that are not in memory while everybody else of the thread waits. So each window of the file
 //! is probed first, by reads that refuse to wait (`RWF_NOWAIT`); a window that is not all there is read where blocking
