@@ -36,6 +36,7 @@
 mod accounts;
 mod auth;
 mod backend;
+pub mod blocking;
 mod certificate;
 #[cfg(any(feature = "testing", test))]
 pub mod conformance;

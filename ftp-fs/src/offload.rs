@@ -14,7 +14,7 @@ use ftp_types::{Entry, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 use crate::{
     Account, AuthError, Authenticator, Backend, BlockingAuthenticator, BlockingBackend, BlockingListing,
     BlockingReader, BlockingWriter, BoxFuture, CertificateLogin, Follow, Listing, LoginAttempt, Reader, Remains,
-    UniqueFile, Writer,
+    UniqueFile, Writer, blocking,
 };
 
 /// Runs blocking work where it delays no other session: a runtime's pool of threads for it.
@@ -33,8 +33,8 @@ pub trait Unblock: Clone + Send + Sync + 'static {
 /// The async face of something that blocks: a [`Backend`] over a [`BlockingBackend`], an [`Authenticator`] over a
 /// [`BlockingAuthenticator`].
 ///
-/// Each operation, chunk of a file and batch of a listing is one hop to another thread. Open files and listings travel
-/// there and back.
+/// Each operation, chunk of a file and batch of a listing is one hop to another thread, but on a thread that
+/// [may block](blocking). Open files and listings travel there and back.
 ///
 /// # Cancellation
 /// When a future of a reader, writer or listing is dropped before it ends, the open file goes down with the work that
@@ -54,7 +54,7 @@ impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
     fn run<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'static, T> {
         let inner = Arc::clone(&self.inner);
         let unblock = self.unblock.clone();
-        Box::pin(async move { unblock.unblock(move || work(&inner)).await })
+        Box::pin(async move { in_place_or(&unblock, move || work(&inner)).await })
     }
 
     fn run_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'_, T> {
@@ -176,6 +176,11 @@ fn logins_at_once() -> usize {
     thread::available_parallelism().map_or(4, |processors| (2 * processors.get()).max(4))
 }
 
+/// Runs the work on this thread, if it may block, else where `unblock` does.
+async fn in_place_or<T: Send + 'static>(unblock: &impl Unblock, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if blocking::is_allowed() { work() } else { unblock.unblock(work).await }
+}
+
 /// An open file or listing that travels to the blocking thread and back.
 struct Offloaded<H: Send + 'static, U: Unblock> {
     handle: Option<H>,
@@ -192,7 +197,7 @@ impl<H: Send + 'static, U: Unblock> Offloaded<H, U> {
             let result = work(&mut handle);
             (handle, result)
         };
-        let (handle, result) = self.unblock.unblock(work).await;
+        let (handle, result) = in_place_or(&self.unblock, work).await;
         self.handle = Some(handle);
         result
     }
@@ -210,7 +215,7 @@ impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
                 let result = reader.read(&mut buffer);
                 (reader, buffer, result)
             };
-            let (reader, buffer, result) = self.unblock.unblock(work).await;
+            let (reader, buffer, result) = in_place_or(&self.unblock, work).await;
             self.handle = Some(reader);
             (buffer, result)
         })
@@ -229,7 +234,7 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
                 let result = writer.write_all(&buffer);
                 (writer, buffer, result)
             };
-            let (writer, buffer, result) = self.unblock.unblock(work).await;
+            let (writer, buffer, result) = in_place_or(&self.unblock, work).await;
             self.handle = Some(writer);
             (buffer, result)
         })
@@ -238,7 +243,7 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
     fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>> {
         Box::pin(async move {
             let writer = self.handle.take().ok_or(FsError::Cancelled)?;
-            self.unblock.unblock(move || writer.finish()).await
+            in_place_or(&self.unblock, move || writer.finish()).await
         })
     }
 
@@ -257,6 +262,9 @@ impl<U: Unblock> Listing for Offloaded<Box<dyn BlockingListing>, U> {
 /// single poll that starts the work; nobody waits for its end.
 impl<H: Send + 'static, U: Unblock> Drop for Offloaded<H, U> {
     fn drop(&mut self) {
+        if blocking::is_allowed() {
+            return;
+        }
         if let Some(handle) = self.handle.take() {
             let closing = pin!(self.unblock.unblock(move || drop(handle)));
             let _ = closing.poll(&mut Context::from_waker(Waker::noop()));

@@ -9,8 +9,9 @@ use std::task::{Context, Waker};
 use crate::common::{path, user};
 use ftp_fs::{
     Authenticator, Backend, BlockingBackend, LocalFs, LoginAttempt, MemoryFs, Offload, Reader, Unblock, VirtualUsers,
+    blocking,
 };
-use ftp_types::{FsError, Secret, WriteMode};
+use ftp_types::{FsError, Secret, VirtualPath, WriteMode};
 use futures_lite::future::block_on;
 
 /// Counts its hops, and swallows the work of one when told to.
@@ -53,6 +54,22 @@ fn each_operation_is_one_hop() {
         assert_eq!((&buffer[..7], buffer.len(), count), (&b"content"[..], 100, Ok(7)));
         assert_eq!(hops.0.0.load(Ordering::Relaxed), 5);
     });
+}
+
+#[test]
+fn nothing_hops_on_a_thread_that_may_block() {
+    let (hops, fs) = memory();
+    blocking::allow(|| {
+        block_on(async {
+            let mut writer = fs.create(&path("/file"), WriteMode::Replace).await.unwrap();
+            writer.write_all(b"content".to_vec()).await.1.unwrap();
+            writer.finish().await.unwrap();
+            let mut reader = fs.open(&path("/file"), 0).await.unwrap();
+            assert_eq!(reader.read(vec![0; 100]).await.1, Ok(7));
+            assert!(fs.list(&VirtualPath::root()).await.unwrap().next_batch(10).await.is_ok());
+        });
+    });
+    assert_eq!(hops.0.0.load(Ordering::Relaxed), 0);
 }
 
 #[test]
