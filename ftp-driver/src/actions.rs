@@ -24,6 +24,7 @@ use crate::runtime::{Addresses, Route, Runtime};
 use crate::service::{Buffers, Service, Shared};
 use crate::sockets;
 use crate::storage;
+use crate::stretch::{self, Wish};
 use crate::task::{Progress, Running, Task};
 use crate::throttle::Throttle;
 use crate::tls::SessionTls;
@@ -290,7 +291,11 @@ impl<R: Runtime> Actions<R> {
         };
         let (runtime, meter) = (self.runtime.clone(), Meter::default());
         let (sendfile, buffers) = (self.service.settings.use_sendfile, self.service.settings.buffers);
-        let progress = Progress::new(meter.clone(), matches!(kind, TransferKind::Receive(_)));
+        let receives = matches!(kind, TransferKind::Receive(_));
+        let wish = Wish::new(receives, if receives { buffers.receive } else { buffers.send });
+        let (pool, clock) = (self.runtime.clone(), self.runtime.clone());
+        let (threads, own_wish) = (Arc::clone(&self.service.settings.threads), wish.clone());
+        let progress = Progress::new(meter.clone(), wish.clone(), receives);
         let work = async move {
             let (Some(OpenFile { handle, limits }), Some(channel)) = (file, channel) else {
                 return Transferred { bytes: 0, end: Err(TransferError::ConnectionLost) };
@@ -300,10 +305,11 @@ impl<R: Runtime> Actions<R> {
                 (OpenHandle::Writer(_), _) => limits.receiving(),
                 _ => limits.sending(),
             };
-            let mut wire = Wire::new(runtime, channel, meter, throttle);
+            let mut wire = Wire::new(runtime, channel, meter, throttle, wish);
             let end = move_bytes(&mut wire, handle, kind, formatter, sendfile, buffers).await;
             Transferred { bytes: wire.meter.bytes(), end }
         };
+        let work = stretch::in_stretches(pool, move || clock.now(), threads, own_wish, work);
         Task::new(ticket, work, as_it_is).with_progress(progress)
     }
 

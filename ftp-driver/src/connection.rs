@@ -22,6 +22,7 @@ use crate::data::Lingering;
 use crate::holdings::{ChangeTrace, FileTrace, Holdings};
 use crate::hook_queue::{Call, HookQueue, last_hooks};
 use crate::hooks::{FileTransfer, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
+use crate::io::Deadline;
 use crate::limits::Place;
 use crate::log;
 use crate::observer::{SessionInfo, Summary};
@@ -41,6 +42,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// of commands in one packet nor a client that reads no replies makes the driver hoard replies.
 const INPUT_PIECE: usize = 512;
 const UNSENT_MAX: usize = 16 * 1024;
+/// How long a transfer may take to come back from another thread.
+const RECALL: Duration = Duration::from_millis(50);
 /// How often everything of a session is looked at before others of the thread have their turn.
 const ROUNDS_PER_TURN: usize = 32;
 
@@ -107,6 +110,10 @@ struct Connection<R: Runtime> {
     /// The login that is being judged.
     judging: Option<ActionId>,
     ending: Option<Ending>,
+    /// The client has ended the control connection, and the session was not told yet.
+    ends_input: bool,
+    /// How long a transfer on another thread is waited for that has been recalled.
+    recall: Option<Box<Deadline<R>>>,
     began: Instant,
     /// The span that the session began in, and its own.
     outer_span: Span,
@@ -154,6 +161,8 @@ impl<R: Runtime> Connection<R> {
             asked: None,
             judging: None,
             ending: None,
+            ends_input: false,
+            recall: None,
             began: now,
             outer_span: Span::none(),
             span: Span::none(),
@@ -386,6 +395,9 @@ impl<R: Runtime> Connection<R> {
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> bool {
         let Poll::Ready(asked) = self.stopping.poll_asked(self.asked, cx) else { return false };
         self.asked = Some(asked);
+        for task in &mut self.running {
+            tell_progress(&mut self.session, &mut **task, self.runtime.now());
+        }
         match asked {
             Asked::Stop(how) => self.session.shutdown(how, self.runtime.now()),
             Asked::Dismiss(how) => self.session.dismiss(how, self.runtime.now()),
@@ -399,31 +411,60 @@ impl<R: Runtime> Connection<R> {
             return false;
         }
         if !self.control.untaken().is_empty() {
-            return self.offer_input();
+            return self.offer_input(cx);
+        }
+        if self.ends_input {
+            return self.offer_end(cx);
         }
         if self.control.unsent() > 0 {
             return false;
         }
         match self.control.poll_input(cx) {
             Poll::Pending => false,
-            Poll::Ready(Input::Bytes) => self.offer_input(),
+            Poll::Ready(Input::Bytes) => self.offer_input(cx),
             Poll::Ready(Input::End) => {
-                self.session.handle_eof(self.runtime.now());
-                true
+                self.ends_input = true;
+                self.offer_end(cx)
             }
         }
     }
 
-    fn offer_input(&mut self) -> bool {
+    fn offer_end(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.has_recalled(cx) {
+            return false;
+        }
+        self.ends_input = false;
+        self.session.handle_eof(self.runtime.now());
+        true
+    }
+
+    fn offer_input(&mut self, cx: &mut Context<'_>) -> bool {
         // Outputs that are left wait for bytes before them to be written.
-        if self.control.unsent() >= UNSENT_MAX || !self.outputs.is_empty() {
+        if self.control.unsent() >= UNSENT_MAX || !self.outputs.is_empty() || !self.has_recalled(cx) {
             return false;
         }
         let untaken = self.control.untaken();
         let piece = &untaken[..untaken.len().min(INPUT_PIECE)];
         let taken = self.session.handle_input(piece, self.runtime.now());
         self.control.take(taken);
+        self.let_go();
         taken > 0
+    }
+
+    /// Whether no transfer is on another thread: what the client says is judged when it is known how far all is, and
+    /// nothing goes on that has been ended. A disk that holds a transfer up does not hold this up for long.
+    fn has_recalled(&mut self, cx: &mut Context<'_>) -> bool {
+        let recall = |task: &mut Box<dyn Running<R>>| task.progress().is_some_and(|progress| progress.wish.recall());
+        if self.running.iter_mut().filter_map(|task| recall(task).then_some(())).count() == 0 {
+            self.recall = None;
+            return true;
+        }
+        let until = self.runtime.now() + RECALL;
+        self.recall.get_or_insert_with(|| Box::new(Deadline::at(until))).poll(&self.runtime, cx).is_ready()
+    }
+
+    fn let_go(&mut self) {
+        self.running.iter_mut().filter_map(|task| task.progress()).for_each(|progress| progress.wish.let_go());
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
@@ -512,7 +553,7 @@ impl<R: Runtime> Connection<R> {
         }
         self.running.clear();
         self.actions.holdings.release_all();
-        self.lingering.poll(&self.runtime, cx).is_ready()
+        self.lingering.poll_last(&self.runtime, cx).is_ready()
     }
 
     /// One timer for everything that the core and the ending wait for. The clock decides; the timer only wakes.

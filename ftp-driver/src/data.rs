@@ -1,13 +1,12 @@
 //! Data connections, and how they end: with FIN, never with RST; under TLS with `close_notify` before it.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use ftp_proto::Instant;
-
-use crate::io::{poll_finish_sending, poll_read};
+use crate::direct::Direct;
+use crate::io::{Deadline, poll_finish_sending, poll_read};
 use crate::maybe_tls::MaybeTls;
 use crate::runtime::{Runtime, Stream};
 
@@ -24,25 +23,34 @@ const BYTES_PER_TURN: usize = 256 * 1024;
 /// The data connections of a session that were given up and have not ended yet.
 ///
 /// A connection arrives here whenever a [`DataStream`] is dropped, also from inside of a transfer that is dropped half
-/// way. The lock is held for a push or a take, never while anything is awaited.
-pub(crate) struct ClosingQueue<S>(Arc<Mutex<Vec<MaybeTls<S>>>>);
+/// way, by whatever thread it is on. The lock is held for a push or a take, never while anything is awaited.
+pub(crate) struct ClosingQueue<S>(Arc<Mutex<Closing<S>>>);
+
+struct Closing<S> {
+    arrivals: Vec<MaybeTls<Direct<S>>>,
+    /// How many connections have not arrived.
+    in_use: usize,
+    waker: Option<Waker>,
+}
 
 /// A data connection that comes to its session's [`ClosingQueue`] when dropped.
 pub(crate) struct DataStream<S> {
-    stream: Option<MaybeTls<S>>,
+    stream: Option<MaybeTls<Direct<S>>>,
     closing: ClosingQueue<S>,
+    has_ended: bool,
 }
 
 /// The connections that linger, and since when.
 pub(crate) struct Lingering<R: Runtime> {
     arrivals: ClosingQueue<R::Stream>,
     streams: Vec<Linger<R>>,
+    /// How long connections are waited for that have not arrived when the session is over.
+    last_call: Option<Deadline<R>>,
 }
 
 struct Linger<R: Runtime> {
-    stream: MaybeTls<R::Stream>,
-    timer: R::Timer,
-    until: Instant,
+    stream: MaybeTls<Direct<R::Stream>>,
+    patience: Deadline<R>,
     discarded: usize,
     finished_sending: bool,
 }
@@ -53,37 +61,59 @@ impl<S> Clone for ClosingQueue<S> {
     }
 }
 
+impl<S> ClosingQueue<S> {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Closing { arrivals: Vec::new(), in_use: 0, waker: None })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Closing<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<S> DataStream<S> {
     pub(crate) fn new(stream: S, closing: &ClosingQueue<S>) -> Self {
-        Self { stream: Some(MaybeTls::new(stream)), closing: closing.clone() }
+        closing.lock().in_use += 1;
+        Self { stream: Some(MaybeTls::new(Direct::new(stream))), closing: closing.clone(), has_ended: false }
+    }
+
+    /// Both sides have said their last word: there is nothing to linger for.
+    pub(crate) fn has_ended(&mut self) {
+        self.has_ended = true;
     }
 }
 
 impl<S> Deref for DataStream<S> {
-    type Target = MaybeTls<S>;
+    type Target = MaybeTls<Direct<S>>;
 
-    fn deref(&self) -> &MaybeTls<S> {
+    fn deref(&self) -> &MaybeTls<Direct<S>> {
         self.stream.as_ref().expect("only drop takes the stream out")
     }
 }
 
 impl<S> DerefMut for DataStream<S> {
-    fn deref_mut(&mut self) -> &mut MaybeTls<S> {
+    fn deref_mut(&mut self) -> &mut MaybeTls<Direct<S>> {
         self.stream.as_mut().expect("only drop takes the stream out")
     }
 }
 
 impl<S> Drop for DataStream<S> {
     fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            self.closing.0.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        let Some(stream) = self.stream.take() else { return };
+        let mut closing = self.closing.lock();
+        closing.in_use -= 1;
+        if !self.has_ended {
+            closing.arrivals.push(stream);
         }
+        let waker = closing.waker.take();
+        drop(closing);
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
 impl<R: Runtime> Lingering<R> {
     pub(crate) fn new() -> Self {
-        Self { arrivals: ClosingQueue(Arc::default()), streams: Vec::new() }
+        Self { arrivals: ClosingQueue::new(), streams: Vec::new(), last_call: None }
     }
 
     /// Where data connections of this session go.
@@ -91,20 +121,38 @@ impl<R: Runtime> Lingering<R> {
         &self.arrivals
     }
 
-    /// Brings the connections nearer to their ends; ready when none is left.
+    /// Brings the connections nearer to their ends; ready when none is left of those that have arrived.
     pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<()> {
-        self.admit(runtime);
+        self.admit(runtime, cx);
         self.streams.retain_mut(|linger| linger.poll(runtime, cx).is_pending());
         if self.streams.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn admit(&mut self, runtime: &R) {
-        let arrivals = std::mem::take(&mut *self.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// As [`poll`](Self::poll), when the session is over: waits for those, too, that are still on another thread, but no
+    /// longer than any connection lingers. Whatever holds that thread up holds up nothing else.
+    pub(crate) fn poll_last(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<()> {
+        let arrived = self.poll(runtime, cx);
+        if self.arrivals.lock().in_use == 0 {
+            return arrived;
+        }
+        let last_call = self.last_call.get_or_insert_with(|| Deadline::at(runtime.now() + LINGER));
+        if last_call.poll(runtime, cx).is_ready() { arrived } else { Poll::Pending }
+    }
+
+    fn admit(&mut self, runtime: &R, cx: &mut Context<'_>) {
+        let mut closing = self.arrivals.lock();
+        let arrivals = std::mem::take(&mut closing.arrivals);
+        if closing.in_use > 0 && !closing.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            closing.waker = Some(cx.waker().clone());
+        }
+        drop(closing);
+        if arrivals.is_empty() {
+            return;
+        }
         let until = runtime.now() + LINGER;
         self.streams.extend(arrivals.into_iter().map(|stream| Linger {
             stream,
-            timer: runtime.timer(until),
-            until,
+            patience: Deadline::at(until),
             discarded: 0,
             finished_sending: false,
         }));
@@ -128,13 +176,7 @@ impl<R: Runtime> Linger<R> {
             Poll::Ready(_) => return Poll::Ready(()),
             Poll::Pending => {}
         }
-        while std::pin::Pin::new(&mut self.timer).poll(cx).is_ready() {
-            if runtime.now() >= self.until {
-                return Poll::Ready(());
-            }
-            self.timer = runtime.timer(self.until);
-        }
-        Poll::Pending
+        self.patience.poll(runtime, cx)
     }
 }
 
@@ -168,9 +210,9 @@ mod tests {
     use std::io;
     use std::net::{IpAddr, SocketAddr};
     use std::pin::Pin;
-    use std::task::Waker;
 
     use ftp_fs::Unblock;
+    use ftp_proto::Instant;
     use futures_io::{AsyncRead, AsyncWrite};
 
     use super::*;

@@ -3,13 +3,36 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ftp_proto::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::runtime::{Runtime, Stream};
+use crate::stretch;
+
+/// A moment, and what wakes whoever waits for it.
+pub(crate) struct Deadline<R: Runtime> {
+    at: Instant,
+    timer: Option<R::Timer>,
+}
+
+impl<R: Runtime> Deadline<R> {
+    pub(crate) fn at(at: Instant) -> Self {
+        Self { at, timer: None }
+    }
+
+    /// The clock decides; the timer only wakes.
+    pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<()> {
+        while runtime.now() < self.at {
+            let timer = self.timer.get_or_insert_with(|| runtime.timer(self.at));
+            ready!(Pin::new(timer).poll(cx));
+            self.timer = None;
+        }
+        Poll::Ready(())
+    }
+}
 
 /// Reads once; 0 is the end of the stream.
 pub(crate) async fn read(stream: &mut impl Stream, buffer: &mut [u8]) -> io::Result<usize> {
@@ -111,9 +134,9 @@ pub(crate) async fn both<A: Send, B: Send>(
     .await
 }
 
-/// Lets everything else of the session, and of the thread, have its turn.
+/// Lets everything else of the session, and of the thread, have its turn; a thread of its own has nothing else.
 pub(crate) async fn yield_now() {
-    let mut yielded = false;
+    let mut yielded = stretch::is_here();
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());

@@ -21,10 +21,12 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod bell;
 mod certificates;
 mod connection;
 mod control;
 mod data;
+mod direct;
 mod holdings;
 mod hook_queue;
 mod hooks;
@@ -48,6 +50,7 @@ mod sessions;
 mod shutdown;
 pub mod sockets;
 mod storage;
+mod stretch;
 mod task;
 mod throttle;
 mod tls;

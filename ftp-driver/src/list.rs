@@ -15,6 +15,8 @@ const FIRST_BATCH: usize = 32;
 /// Entries of every other batch. Two batches exist at a time, but the allocator may keep the room of one for each thread
 /// that ever made one; this is what a listing leaves behind.
 const BATCH: usize = 128;
+/// How long a line is, about.
+const LINE: usize = 80;
 /// Lines are written when there are so many bytes of them.
 const FULL: usize = 48 * 1024;
 /// What the buffer holds at most, but for names beyond all measure.
@@ -36,6 +38,7 @@ pub(crate) async fn send<R: Runtime>(
         if batch.is_empty() {
             break;
         }
+        wire.thread(batch.len() * LINE).await;
         let (next, sent) = both(listing.next_batch(BATCH), send_batch(wire, &batch, formatter, &mut lines)).await;
         sent?;
         entries = next;

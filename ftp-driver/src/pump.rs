@@ -3,9 +3,10 @@
 //! Reading the one and writing the other overlap: while a chunk is on its way, the next is fetched. Chunks begin small,
 //! since most files are, and grow as long as they come full: large ones cost fewer calls and fewer turns of other threads.
 
+use std::mem;
 use std::ops::RangeInclusive;
 
-use ftp_fs::{Reader, Writer};
+use ftp_fs::{Reader, Writer, blocking};
 use ftp_proto::{AsciiDecoder, AsciiEncoder, Representation, TransferError};
 use ftp_types::FsError;
 use tracing::debug;
@@ -33,9 +34,9 @@ pub(crate) async fn download<R: Runtime>(
     piece: usize,
 ) -> Result<(), TransferError> {
     let image = representation == Representation::Image;
-    let file = if zero_copy && image && !wire.throttle.is_limited() { zero_copy::file_of(&*reader) } else { None };
-    let sent = match file {
-        Some(file) => zero_copy::send(wire, file).await?,
+    let start = if zero_copy && image && !wire.throttle.is_limited() { zero_copy::start_of(&*reader) } else { None };
+    let sent = match start {
+        Some(start) => zero_copy::send(wire, &mut *reader, start).await?,
         None => None,
     };
     let sent = match sent {
@@ -106,12 +107,16 @@ async fn copy_out<R: Runtime>(
     mut encoder: Option<AsciiEncoder>,
     rooms: RangeInclusive<usize>,
 ) -> Result<u64, TransferError> {
-    let (mut encoded, mut spare) = (Vec::new(), Some(Vec::new()));
+    let (mut encoded, mut spare) = (Vec::new(), Vec::new());
     let mut room = *rooms.start();
-    let (mut chunk, count) = reader.read(vec![0; room]).await;
-    let mut count = count.map_err(TransferError::Storage)?;
+    let (mut chunk, mut came) = reader.read(vec![0; room]).await;
     let mut total = 0;
-    while count > 0 {
+    loop {
+        let count = came.map_err(TransferError::Storage)?;
+        if count == 0 {
+            return Ok(total);
+        }
+        wire.thread(count).await;
         let bytes = match &mut encoder {
             None => &chunk[..count],
             Some(encoder) => {
@@ -121,16 +126,21 @@ async fn copy_out<R: Runtime>(
             }
         };
         room = next_room(room, count, *rooms.end());
-        let mut buffer = spare.take().unwrap_or_default();
-        buffer.resize(room, 0);
-        let ((next, next_count), sent) = both(reader.read(buffer), wire.send(bytes)).await;
-        sent?;
+        if blocking::is_allowed() {
+            // One after the other, in one buffer: more of it is in the processor's caches.
+            wire.send(bytes).await?;
+            chunk.resize(room, 0);
+            (chunk, came) = reader.read(chunk).await;
+        } else {
+            spare.resize(room, 0);
+            let ((next, next_came), sent) = both(reader.read(spare), wire.send(bytes)).await;
+            sent?;
+            spare = mem::replace(&mut chunk, next);
+            came = next_came;
+        }
         total += count as u64;
-        count = next_count.map_err(TransferError::Storage)?;
-        spare = Some(std::mem::replace(&mut chunk, next));
         yield_now().await;
     }
-    Ok(total)
 }
 
 async fn copy_in<R: Runtime>(
@@ -143,9 +153,15 @@ async fn copy_in<R: Runtime>(
     let (mut chunk, mut spare) = (vec![0; room], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
     while !ended {
+        wire.thread(count).await;
         room = next_room(room, count, piece);
         let full = take_received(&mut chunk, count, &mut spare, room, &mut decoder);
-        let ((written, result), received) = both(writer.write_all(full), wire.receive(&mut chunk)).await;
+        let ((written, result), received) = if blocking::is_allowed() {
+            let written = writer.write_all(full).await;
+            (written, wire.receive(&mut chunk).await)
+        } else {
+            both(writer.write_all(full), wire.receive(&mut chunk)).await
+        };
         result.map_err(TransferError::Storage)?;
         (count, ended) = received?;
         spare = written;
@@ -178,11 +194,11 @@ fn take_received(
         None => {
             // The other buffer is the next to receive into. What is in it will be written over.
             spare.resize(room, 0);
-            std::mem::swap(chunk, spare);
+            mem::swap(chunk, spare);
             spare.truncate(count);
         }
     }
-    std::mem::take(spare)
+    mem::take(spare)
 }
 
 #[cfg(test)]

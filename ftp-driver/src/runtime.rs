@@ -82,6 +82,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         let _ = (cx, write);
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
     }
+
+    /// Nobody waits for the connection until it is polled again, while its [`socket`](Self::socket) is used on another
+    /// thread: a reactor that would wake somebody for it may forget it so long.
+    fn rest(&mut self) {}
 }
 
 /// The two ends of a control connection.

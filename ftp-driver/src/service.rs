@@ -22,6 +22,7 @@ use crate::proxy_header::Proxies;
 use crate::record::Recorder;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
+use crate::stretch::Threads;
 use crate::throttle::{BothWays, Limit, Rates, SpeedLimits, Users};
 use crate::tls::TlsServer;
 
@@ -54,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) use_sendfile: bool,
     pub(crate) tcp_no_delay: bool,
     pub(crate) buffers: Buffers,
+    pub(crate) threads: Arc<Threads>,
     pub(crate) zone: Arc<dyn TimeZone>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
@@ -90,6 +92,8 @@ impl Default for Buffers {
     }
 }
 
+/// The pools of tokio and smol have some 500 threads at most.
+const TRANSFER_THREADS: usize = 128;
 const SMALLEST_BUFFER: usize = 512;
 /// More makes nothing faster, and what cannot be allocated would end the session.
 const LARGEST_BUFFER: usize = 16 * 1024 * 1024;
@@ -172,6 +176,7 @@ impl ServiceBuilder {
             use_sendfile: true,
             tcp_no_delay: true,
             buffers: Buffers::default(),
+            threads: Arc::new(Threads::new(TRANSFER_THREADS)),
             zone: Arc::new(Utc),
             observer: Arc::new(()),
             hooks: None,
@@ -322,6 +327,15 @@ impl ServiceBuilder {
     /// be twice as long. Zero copy does not use them.
     pub fn write_buffer(mut self, bytes: usize) -> Self {
         self.0.buffers.send = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
+        self
+    }
+
+    /// How many transfers at a time may have a thread of the runtime's pool for blocking work, 128 by default. Those that
+    /// move much without having to wait for the client take one, for a fifth of a second at most before they ask anew; all
+    /// others, and all when this is 0, share the threads of the runtime, and hand over what may block piece by piece. It
+    /// should leave most of the pool to the work on files that is handed over so.
+    pub fn transfer_threads(mut self, count: usize) -> Self {
+        self.0.threads = Arc::new(Threads::new(count));
         self
     }
 

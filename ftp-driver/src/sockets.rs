@@ -38,6 +38,27 @@ pub fn listen_for_data(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Takes the next connection of a listener, in non-blocking mode.
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::WouldBlock`] when there is none.
+pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return accept_at_once(listener);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    listener.accept().and_then(|(stream, peer)| stream.set_nonblocking(true).map(|()| (stream, peer)))
+}
+
+/// In one call.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn accept_at_once(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+
+    let (stream, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
+    Ok((stream.into(), peer.try_into().map_err(io::Error::from)?))
+}
+
 /// Begins to connect from the address `local` to `remote`. The connection stands, or has failed, when the returned
 /// socket can be written; its `take_error` tells which.
 ///

@@ -9,6 +9,7 @@ use ftp_proto::{ActionId, Instant, Ticket};
 use crate::holdings::Holdings;
 use crate::record::{Core, Recorded};
 use crate::runtime::Runtime;
+use crate::stretch::Wish;
 use crate::wire::Meter;
 
 /// A [`Task`] of any kind.
@@ -20,7 +21,7 @@ pub(crate) trait Running<R: Runtime>: Send {
     fn finish(self: Box<Self>, holdings: &mut Holdings<R>, session: &mut Core, now: Instant);
     /// Drops the work, and answers that it was.
     fn cancel(self: Box<Self>, session: &mut Core, now: Instant);
-    /// Of a transfer: how far it is, and whether the bytes come from the client.
+    /// Of a transfer: how far it is, whether it is on another thread, and whether the bytes come from the client.
     fn progress(&mut self) -> Option<&mut Progress>;
 }
 
@@ -28,6 +29,7 @@ pub(crate) trait Running<R: Runtime>: Send {
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) meter: Meter,
+    pub(crate) wish: Wish,
     pub(crate) receives: bool,
     reported: u64,
     pause: Instant,
@@ -44,8 +46,8 @@ pub(crate) struct Task<Q: Recorded, T, K> {
 }
 
 impl Progress {
-    pub(crate) fn new(meter: Meter, receives: bool) -> Self {
-        Self { meter, receives, reported: 0, pause: Instant::default() }
+    pub(crate) fn new(meter: Meter, wish: Wish, receives: bool) -> Self {
+        Self { meter, wish, receives, reported: 0, pause: Instant::default() }
     }
 
     /// The bytes so far, if there are more than last time.

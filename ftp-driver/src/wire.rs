@@ -1,7 +1,10 @@
 //! One end of a transfer: where its bytes go, how many went, how fast they may.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use ftp_proto::{Instant, TransferError};
@@ -9,7 +12,8 @@ use ftp_proto::{Instant, TransferError};
 use crate::data::{DataStream, poll_discard};
 use crate::io::{self, within};
 use crate::outlet::Outlet;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Stream};
+use crate::stretch::{self, Wish};
 use crate::throttle::Throttle;
 
 /// How long the end of a download waits for the client to close its side.
@@ -70,29 +74,51 @@ pub(crate) struct Wire<R: Runtime> {
     pub(crate) channel: Channel<R>,
     pub(crate) meter: Meter,
     pub(crate) throttle: Throttle,
+    wish: Wish,
 }
 
 impl<R: Runtime> Wire<R> {
-    pub(crate) fn new(runtime: R, channel: Channel<R>, meter: Meter, throttle: Throttle) -> Self {
-        Self { runtime, channel, meter, throttle }
+    pub(crate) fn new(runtime: R, channel: Channel<R>, meter: Meter, throttle: Throttle, wish: Wish) -> Self {
+        Self { runtime, channel, meter, throttle, wish }
+    }
+
+    /// So many bytes are about to move: the transfer goes on on a thread that may block, if it has earned one and there
+    /// is one. What has to wait for its turn needs none.
+    pub(crate) async fn thread(&mut self, bytes: usize) {
+        let Channel::Data(stream, _) = &mut self.channel else { return };
+        if self.wish.is_earned(bytes) && !self.throttle.is_limited() {
+            stream.rest();
+            self.wish.thread().await;
+        }
+    }
+
+    /// Whoever is waited for again and again is not worth a thread. The beginning says nothing about that.
+    pub(crate) fn has_waited(&self) {
+        if self.meter.bytes() > 0 {
+            self.wish.reset();
+        }
     }
 
     /// Sends all of it.
     pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
-        let Self { runtime, channel, meter, throttle } = self;
         while !bytes.is_empty() {
+            let Self { runtime, channel, meter, throttle, .. } = self;
             let turn = throttle.turn(runtime, meter, bytes.len()).await;
             let piece = &bytes[..turn.bytes()];
-            let sent = match channel {
-                Channel::Data(stream, _) => io::write(&mut **stream, piece).await.map_err(lost)?,
+            let (sent, has_waited) = match channel {
+                Channel::Data(stream, _) => noticing(io::write(&mut **stream, piece)).await,
                 Channel::Control(outlet) => {
                     outlet.send(piece).await;
-                    piece.len()
+                    (Ok(piece.len()), false)
                 }
             };
+            let sent = sent.map_err(lost)?;
             turn.moved(sent);
             meter.add(sent);
             bytes = &bytes[sent..];
+            if has_waited {
+                self.has_waited();
+            }
         }
         Ok(())
     }
@@ -126,20 +152,23 @@ impl<R: Runtime> Wire<R> {
 
     async fn try_finish(&mut self) -> Result<(), TransferError> {
         let (stream, closes_first) = match &mut self.channel {
-            Channel::Data(stream, closes_first) => (&mut **stream, closes_first),
+            Channel::Data(stream, closes_first) => (stream, closes_first),
             Channel::Control(outlet) => {
                 outlet.flushed().await;
                 return Ok(());
             }
         };
-        io::finish_sending(stream).await.map_err(lost)?;
+        io::finish_sending(&mut **stream).await.map_err(lost)?;
         if !closes_first.0.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut discarded = 0;
-        let end = std::future::poll_fn(|cx| poll_discard(stream.raw(), &mut discarded, cx));
+        let end = poll_fn(|cx| poll_discard(stream.raw(), &mut discarded, cx));
         match within(&self.runtime, CLOSE_WAIT, end).await {
-            Some(end) => end.map_err(lost),
+            Some(end) => {
+                stream.has_ended();
+                end.map_err(lost)
+            }
             None => {
                 closes_first.0.store(false, Ordering::Relaxed);
                 Ok(())
@@ -155,7 +184,11 @@ impl<R: Runtime> Wire<R> {
 
     async fn receive_some(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
         let Channel::Data(stream, _) = &mut self.channel else { return Err(TransferError::ConnectionLost) };
-        let count = io::read(&mut **stream, buffer).await.map_err(lost)?;
+        let (count, has_waited) = noticing(io::read(&mut **stream, buffer)).await;
+        let count = count.map_err(lost)?;
+        if has_waited {
+            self.has_waited();
+        }
         self.meter.add(count);
         Ok(count)
     }
@@ -163,16 +196,28 @@ impl<R: Runtime> Wire<R> {
     /// As [`receive_some`](Self::receive_some), but `None` when it would have to wait.
     async fn receive_ready(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransferError> {
         let Channel::Data(stream, _) = &mut self.channel else { return Err(TransferError::ConnectionLost) };
-        let read = std::future::poll_fn(|cx| {
-            std::task::Poll::Ready(match io::poll_read(&mut **stream, cx, buffer) {
-                std::task::Poll::Ready(result) => Some(result),
-                std::task::Poll::Pending => None,
+        let read = poll_fn(|cx| {
+            Poll::Ready(match stretch::without_waiting(|| io::poll_read(&mut **stream, cx, buffer)) {
+                Poll::Ready(result) => Some(result),
+                Poll::Pending => None,
             })
         });
         let Some(count) = read.await.transpose().map_err(lost)? else { return Ok(None) };
         self.meter.add(count);
         Ok(Some(count))
     }
+}
+
+/// What comes of it, and whether it had to wait.
+pub(crate) async fn noticing<T: Send>(work: impl Future<Output = T> + Send) -> (T, bool) {
+    let (mut work, mut has_waited) = (pin!(work), false);
+    let result = poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        has_waited |= polled.is_pending();
+        polled
+    })
+    .await;
+    (result, has_waited)
 }
 
 /// Whatever the system says of a data connection, to the client it is the same.

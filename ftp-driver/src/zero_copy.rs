@@ -8,4 +8,4 @@ mod system;
 #[path = "zero_copy_other.rs"]
 mod system;
 
-pub(crate) use system::{file_of, send};
+pub(crate) use system::{send, start_of};

@@ -3,27 +3,30 @@
 //! `sendfile` reads pages that are not in memory while everybody else of the thread waits. So each window of the file
 //! is probed first, by reads that refuse to wait (`RWF_NOWAIT`); a window that is not all there is read where blocking
 //! is allowed, and sent afterwards. Files of tmpfs are in memory, as far as anything is: they need no probe, and do not
-//! allow one.
+//! allow one. On a thread of its own ([`stretch`](crate::stretch)) a transfer probes nothing.
 
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::task::Poll;
 
-use ftp_fs::Reader;
+use ftp_fs::{Reader, blocking};
 use ftp_proto::TransferError;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use socket2::Socket;
 
 use crate::io::yield_now;
 use crate::runtime::{Runtime, Stream};
-use crate::wire::{Channel, Wire, lost};
+use crate::wire::{Channel, Wire, lost, noticing};
 
 /// How much is probed, and sent at most, at a time.
 const WINDOW: usize = 256 * 1024;
 /// The distance of the bytes that are probed. The page cache is filled by read-ahead and emptied in runs of many
 /// pages; the odd page missing in between costs one short wait.
 const STRIDE: usize = 64 * 1024;
+/// How much is sent at most at a time where nothing has to be probed, and nobody waits for the thread.
+const WINDOW_ON_THREAD: usize = 4 * 1024 * 1024;
 /// How many windows go in one turn.
 const WINDOWS_PER_TURN: usize = 8;
 
@@ -35,51 +38,58 @@ enum Probe {
     Unsupported,
 }
 
-/// An open file and where to start in it. Its descriptor is its own, since work that warms the file up outlives a
-/// transfer that is dropped.
-pub(crate) struct Source {
-    file: Arc<File>,
-    start: u64,
-}
+/// Where to begin in a file that can be sent this way.
+pub(crate) struct Start(u64);
 
-/// The file behind the reader, if there is one.
-pub(crate) fn file_of(reader: &dyn Reader) -> Option<Source> {
-    let file = reader.as_file()?;
-    let start = rustix::fs::tell(file).ok()?;
-    Some(Source { file: Arc::new(file.try_clone().ok()?), start })
+/// Where the reader stands, if there is a file behind it.
+pub(crate) fn start_of(reader: &dyn Reader) -> Option<Start> {
+    rustix::fs::tell(reader.as_file()?).ok().map(Start)
 }
 
 /// Sends the file to its end, and tells how many bytes that were. `None`: that is not possible with this file or
 /// connection, and nothing was sent.
-pub(crate) async fn send<R: Runtime>(wire: &mut Wire<R>, source: Source) -> Result<Option<u64>, TransferError> {
-    let Source { file, start } = source;
+pub(crate) async fn send<R: Runtime>(
+    wire: &mut Wire<R>,
+    reader: &mut dyn Reader,
+    Start(start): Start,
+) -> Result<Option<u64>, TransferError> {
     let mut offset = start;
     let mut needs_probe = true;
     for turn in 1.. {
-        match if needs_probe { probe(&file, offset) } else { Probe::Warm } {
+        wire.thread(WINDOW).await;
+        match if needs_probe && !blocking::is_allowed() { look(reader, offset) } else { Probe::Warm } {
             Probe::Warm => {}
-            Probe::Unsupported if offset == start && is_in_memory(&file) => needs_probe = false,
+            Probe::Unsupported if is_in_memory(reader) => needs_probe = false,
             Probe::Unsupported if offset == start => return Ok(None),
-            Probe::Cold | Probe::Unsupported => warm(&wire.runtime, &file, offset).await,
+            Probe::Cold | Probe::Unsupported => warm(&wire.runtime, reader, offset).await,
         }
-        let Wire { runtime, channel, meter, throttle } = wire;
+        let Wire { runtime, channel, meter, throttle, .. } = wire;
         // Usually there are no limits here; there may be since the transfer began.
-        let turn_to_send = throttle.turn(runtime, meter, WINDOW).await;
-        match send_window::<R>(channel, &file, offset, turn_to_send.bytes()).await {
-            Ok(0) => break,
-            Ok(count) => {
+        let most = if blocking::is_allowed() { WINDOW_ON_THREAD } else { WINDOW };
+        let turn_to_send = throttle.turn(runtime, meter, most).await;
+        match noticing(send_window::<R>(channel, reader, offset, turn_to_send.bytes())).await {
+            (Ok(Some(0)), _) => break,
+            (Ok(Some(count)), has_waited) => {
                 turn_to_send.moved(count);
                 meter.add(count);
                 offset += count as u64;
+                if has_waited {
+                    wire.has_waited();
+                }
             }
-            Err(error) if offset == start && is_unsupported(&error) => return Ok(None),
-            Err(error) => return Err(failure(&error)),
+            (Ok(None), _) => {}
+            (Err(error), _) if offset == start && is_unsupported(&error) => return Ok(None),
+            (Err(error), _) => return Err(failure(&error)),
         }
         if turn % WINDOWS_PER_TURN == 0 {
             yield_now().await;
         }
     }
     Ok(Some(offset - start))
+}
+
+fn look(reader: &dyn Reader, offset: u64) -> Probe {
+    reader.as_file().map_or(Probe::Unsupported, |file| probe(file, offset))
 }
 
 fn probe(file: &File, offset: u64) -> Probe {
@@ -98,16 +108,18 @@ fn probe(file: &File, offset: u64) -> Probe {
 }
 
 /// Whether the file has no other place than memory.
-fn is_in_memory(file: &File) -> bool {
+fn is_in_memory(reader: &dyn Reader) -> bool {
     const TMPFS_MAGIC: u32 = 0x0102_1994;
     const RAMFS_MAGIC: u32 = 0x8584_58F6;
     // As wide as a register, and of either sign.
-    rustix::fs::fstatfs(file).is_ok_and(|of| matches!(of.f_type as u32, TMPFS_MAGIC | RAMFS_MAGIC))
+    let is_in_memory = |of: rustix::fs::StatFs| matches!(of.f_type as u32, TMPFS_MAGIC | RAMFS_MAGIC);
+    reader.as_file().and_then(|file| rustix::fs::fstatfs(file).ok()).is_some_and(is_in_memory)
 }
 
-/// Reads the window into the page cache. Should that fail, `sendfile` meets the same error and tells it.
-async fn warm<R: Runtime>(runtime: &R, file: &Arc<File>, offset: u64) {
-    let file = Arc::clone(file);
+/// Reads the window into the page cache. Should that fail, `sendfile` meets the same error and tells it. The descriptor
+/// is one of its own, since the work outlives a transfer that is dropped.
+async fn warm<R: Runtime>(runtime: &R, reader: &mut dyn Reader, offset: u64) {
+    let Some(file) = reader.as_file().and_then(|file| file.try_clone().ok()) else { return };
     runtime
         .unblock(move || {
             let mut buffer = vec![0; 64 * 1024];
@@ -124,21 +136,29 @@ async fn warm<R: Runtime>(runtime: &R, file: &Arc<File>, offset: u64) {
         .await;
 }
 
+/// Sends so many bytes at most. `None`: nothing was sent, since the transfer has come back from a thread that may block
+/// to one that may not, for which the window has to be looked at first.
 async fn send_window<R: Runtime>(
     channel: &mut Channel<R>,
-    file: &File,
+    reader: &mut dyn Reader,
     offset: u64,
     count: usize,
-) -> io::Result<usize> {
+) -> io::Result<Option<usize>> {
     let Channel::Data(stream, _) = channel else { return Err(io::ErrorKind::Unsupported.into()) };
-    poll_fn(|cx| {
-        stream.poll_write_with(cx, &mut |socket| loop {
+    let was_allowed = blocking::is_allowed();
+    poll_fn(move |cx| {
+        if was_allowed && !blocking::is_allowed() {
+            return Poll::Ready(Ok(None));
+        }
+        let Some(file) = reader.as_file() else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
+        let mut send = |socket: &Socket| loop {
             let mut place = offset;
             match rustix::fs::sendfile(socket, file, Some(&mut place), count) {
                 Err(Errno::INTR) => {}
                 result => return result.map_err(io::Error::from),
             }
-        })
+        };
+        stream.poll_write_with(cx, &mut send).map_ok(Some)
     })
     .await
 }
@@ -159,12 +179,32 @@ fn failure(error: &io::Error) -> TransferError {
 
 #[cfg(test)]
 mod tests {
+    use ftp_fs::BoxFuture;
+    use ftp_types::{FsError, Metadata};
+
     use super::*;
+
+    struct OpenFile(File);
+
+    impl Reader for OpenFile {
+        fn metadata(&mut self) -> BoxFuture<'_, Result<Metadata, FsError>> {
+            unimplemented!()
+        }
+
+        fn read(&mut self, _: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<usize, FsError>)> {
+            unimplemented!()
+        }
+
+        fn as_file(&self) -> Option<&File> {
+            Some(&self.0)
+        }
+    }
 
     #[test]
     fn a_file_in_memory_allows_no_probe_and_needs_none() {
         let file = File::from(rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
         file.set_len(1).unwrap();
-        assert!(probe(&file, 0) != Probe::Cold && is_in_memory(&file));
+        let reader = OpenFile(file);
+        assert!(look(&reader, 0) != Probe::Cold && is_in_memory(&reader));
     }
 }

@@ -9,11 +9,15 @@ use crate::runtime::Runtime;
 use crate::wire::Wire;
 
 /// No file can be sent this way.
-pub(crate) fn file_of(_: &dyn Reader) -> Option<Infallible> {
+pub(crate) fn start_of(_: &dyn Reader) -> Option<Infallible> {
     None
 }
 
 /// Never called.
-pub(crate) async fn send<R: Runtime>(_: &mut Wire<R>, file: Infallible) -> Result<Option<u64>, TransferError> {
-    match file {}
+pub(crate) async fn send<R: Runtime>(
+    _: &mut Wire<R>,
+    _: &mut dyn Reader,
+    start: Infallible,
+) -> Result<Option<u64>, TransferError> {
+    match start {}
 }

@@ -58,6 +58,7 @@ pub(crate) struct Scene {
     pub(crate) least_file: usize,
     port_wait: Duration,
     buffer: usize,
+    transfer_threads: usize,
     pub(crate) tls: Option<Tls>,
     /// Bytes per second: of a transfer, of a user, of the server.
     pub(crate) rates: [Option<u64>; 3],
@@ -126,6 +127,7 @@ impl Scene {
             least_file: 0,
             port_wait: if chance.one_in(4) { Duration::ZERO } else { chance.seconds(1, 8) },
             buffer: *chance.pick(&[512, 700, 4096, 512 * 1024]),
+            transfer_threads: *chance.pick(&[0, 1, 128]),
             rates: rates(chance),
             tls: (!chance.one_in(4)).then(|| Tls { lenient_eof: chance.one_in(3), requires_reuse: chance.one_in(3) }),
         }
@@ -152,6 +154,7 @@ impl Scene {
             .max_connections_per_ip(self.max_per_address)
             .read_buffer(self.buffer)
             .write_buffer(self.buffer)
+            .transfer_threads(self.transfer_threads)
             .clock(clock)
             .observer(truth.clone())
             .hooks(truth.clone());
