@@ -6,36 +6,30 @@
 #![forbid(unsafe_code)]
 
 mod server;
+mod stream;
 
-use std::future::Future;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time;
 
-use ftp_driver::{Runtime, Stream, sockets};
+use ftp_driver::{Runtime, sockets};
 use ftp_fs::Unblock;
 use ftp_proto::Instant;
-use futures_io::{AsyncRead, AsyncWrite};
-use socket2::{SockRef, Socket};
-use tokio::io::{AsyncWrite as _, Interest};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 pub use ftp_driver::Handle as ServerHandle;
 pub use server::{Server, ServerBuilder};
+pub use stream::{TokioListener, TokioStream};
 
 /// tokio, as the driver sees it.
 #[derive(Clone, Debug)]
 pub struct TokioRuntime(Handle);
-
-/// A TCP connection of tokio's.
-#[derive(Debug)]
-pub struct TokioStream(TcpStream);
 
 impl TokioRuntime {
     /// The runtime that the caller runs in.
@@ -51,32 +45,24 @@ impl TokioRuntime {
     ///
     /// # Errors
     /// What the system says.
-    pub fn stream(&self, stream: std::net::TcpStream) -> io::Result<TokioStream> {
+    pub fn stream(&self, stream: TcpStream) -> io::Result<TokioStream> {
         stream.set_nonblocking(true)?;
-        let _entered = self.0.enter();
-        TcpStream::from_std(stream).map(TokioStream)
+        Ok(TokioStream::new(stream, self.0.clone()))
     }
 
     /// Takes a listener over.
     ///
     /// # Errors
     /// What the system says.
-    pub fn listener(&self, listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    pub fn listener(&self, listener: TcpListener) -> io::Result<TokioListener> {
         listener.set_nonblocking(true)?;
-        let _entered = self.0.enter();
-        TcpListener::from_std(listener)
+        Ok(TokioListener::new(listener, self.0.clone()))
     }
 }
 
 impl From<Handle> for TokioRuntime {
     fn from(handle: Handle) -> Self {
         Self(handle)
-    }
-}
-
-impl From<TcpStream> for TokioStream {
-    fn from(stream: TcpStream) -> Self {
-        Self(stream)
     }
 }
 
@@ -98,7 +84,7 @@ impl Unblock for TokioRuntime {
 
 impl Runtime for TokioRuntime {
     type Stream = TokioStream;
-    type Listener = TcpListener;
+    type Listener = TokioListener;
     type Timer = Pin<Box<Sleep>>;
 
     fn now(&self) -> Instant {
@@ -111,9 +97,9 @@ impl Runtime for TokioRuntime {
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<(Self::Listener, SocketAddr)> {
-        let listener = self.listener(sockets::listen_for_data(address)?)?;
+        let listener = sockets::listen_for_data(address)?;
         let address = listener.local_addr()?;
-        Ok((listener, address))
+        Ok((TokioListener::new(listener, self.0.clone()), address))
     }
 
     fn poll_accept(
@@ -121,7 +107,7 @@ impl Runtime for TokioRuntime {
         listener: &Self::Listener,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Stream, SocketAddr)>> {
-        listener.poll_accept(cx).map_ok(|(stream, peer)| (TokioStream(stream), peer))
+        listener.poll_accept(cx)
     }
 
     fn connect(
@@ -129,77 +115,12 @@ impl Runtime for TokioRuntime {
         local: IpAddr,
         remote: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
-        let connecting = sockets::connect(local, remote).and_then(|stream| self.stream(stream));
+        let connecting = sockets::connect(local, remote).map(|stream| TokioStream::new(stream, self.0.clone()));
         async move {
-            let stream = connecting?;
-            stream.0.writable().await?;
-            stream.0.take_error()?.map_or(Ok(stream), Err)
+            let mut stream = connecting?;
+            poll_fn(|cx| stream.poll_connected(cx)).await?;
+            Ok(stream)
         }
-    }
-}
-
-impl Stream for TokioStream {
-    fn socket(&self) -> Option<SockRef<'_>> {
-        Some(SockRef::from(&self.0))
-    }
-
-    fn poll_write_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: &mut dyn FnMut(&Socket) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let socket = SockRef::from(&self.0);
-        loop {
-            if self.0.poll_write_ready(cx)?.is_pending() {
-                return or_pending(write(&socket));
-            }
-            match self.0.try_io(Interest::WRITABLE, || write(&socket)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-}
-
-/// tokio's own `poll_read` takes a short read for a sign that nothing more is there. In front of urgent data (Telnet's
-/// Synch, sent with ABOR) reads are short as well, and what follows would wait for the next packet.
-impl AsyncRead for TokioStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let socket = SockRef::from(&self.0);
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_io(Interest::READABLE, || (&*socket).read(buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for TokioStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.0).poll_write(cx, bytes) {
-            Poll::Pending => or_pending((&*SockRef::from(&self.0)).write(bytes)),
-            ready => ready,
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    /// tokio itself calls it a success when the connection is lost already.
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&self.0).shutdown(Shutdown::Write))
-    }
-}
-
-/// What came of a write to a socket that was not reported as writable. The system reports that only once a good part of
-/// a large buffer is free, which takes a slow client longer than the stall timeout; yet there may be room.
-fn or_pending(written: io::Result<usize>) -> Poll<io::Result<usize>> {
-    match written {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
-        result => Poll::Ready(result),
     }
 }
 

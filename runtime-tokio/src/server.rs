@@ -6,14 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 
 use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
 
-use crate::TokioRuntime;
+use crate::{TokioListener, TokioRuntime};
 
 /// Listeners and the service behind them, ready to serve.
 #[derive(Debug)]
 #[must_use]
 pub struct Server {
     runtime: TokioRuntime,
-    listeners: Vec<tokio::net::TcpListener>,
+    listeners: Vec<TokioListener>,
     handle: Handle,
 }
 

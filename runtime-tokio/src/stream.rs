@@ -1,0 +1,214 @@
+//! Sockets that tokio's reactor learns of when they first have to wait: many never do.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::mem;
+use std::net::{self, Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use ftp_driver::{Stream, sockets};
+use futures_io::{AsyncRead, AsyncWrite};
+use socket2::{SockRef, Socket};
+use tokio::io::{AsyncWrite as _, Interest};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+
+/// A TCP connection of tokio's.
+#[derive(Debug)]
+pub struct TokioStream(State<net::TcpStream, TcpStream>);
+
+/// A listening socket of tokio's.
+#[derive(Debug)]
+pub struct TokioListener(Mutex<State<net::TcpListener, TcpListener>>);
+
+#[derive(Debug)]
+enum State<S, T> {
+    /// tokio does not know of it.
+    Resting(S, Handle),
+    Registered(T),
+    /// tokio could not take it.
+    Lost,
+}
+
+impl<S, T> State<S, T> {
+    /// Lets tokio know of it, if it does not.
+    fn register(&mut self, from_std: fn(S) -> io::Result<T>) -> io::Result<&mut T> {
+        if let Self::Resting(..) = self
+            && let Self::Resting(socket, handle) = mem::replace(self, Self::Lost)
+        {
+            let _entered = handle.enter();
+            *self = Self::Registered(from_std(socket)?);
+        }
+        match self {
+            Self::Registered(socket) => Ok(socket),
+            _ => Err(lost()),
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+impl TokioStream {
+    /// In non-blocking mode.
+    pub(crate) fn new(stream: net::TcpStream, handle: Handle) -> Self {
+        Self(State::Resting(stream, handle))
+    }
+
+    /// Ready when the connection stands, or has failed.
+    pub(crate) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream = self.register()?;
+        ready!(stream.poll_write_ready(cx))?;
+        Poll::Ready(stream.take_error()?.map_or(Ok(()), Err))
+    }
+
+    fn register(&mut self) -> io::Result<&mut TcpStream> {
+        self.0.register(TcpStream::from_std)
+    }
+
+    /// Does it, if tokio knows nothing of the connection and it need not wait.
+    fn at_once<T>(&self, mut work: impl FnMut(&Socket) -> io::Result<T>) -> Option<io::Result<T>> {
+        let State::Resting(stream, _) = &self.0 else { return None };
+        match work(&SockRef::from(stream)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            result => Some(result),
+        }
+    }
+}
+
+impl From<TcpStream> for TokioStream {
+    fn from(stream: TcpStream) -> Self {
+        Self(State::Registered(stream))
+    }
+}
+
+impl TokioListener {
+    /// In non-blocking mode.
+    pub(crate) fn new(listener: net::TcpListener, handle: Handle) -> Self {
+        Self(Mutex::new(State::Resting(listener, handle)))
+    }
+
+    /// Only one task may wait.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TokioStream, SocketAddr)>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Resting(listener, handle) = &*state {
+            match sockets::accept(listener) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => {
+                    return Poll::Ready(result.map(|(stream, peer)| (TokioStream::new(stream, handle.clone()), peer)));
+                }
+            }
+        }
+        let listener = state.register(TcpListener::from_std)?;
+        listener.poll_accept(cx).map_ok(|(stream, peer)| (stream.into(), peer))
+    }
+}
+
+impl Stream for TokioStream {
+    fn socket(&self) -> Option<SockRef<'_>> {
+        match &self.0 {
+            State::Resting(stream, _) => Some(SockRef::from(stream)),
+            State::Registered(stream) => Some(SockRef::from(stream)),
+            State::Lost => None,
+        }
+    }
+
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: &mut dyn FnMut(&Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.at_once(&mut *write) {
+            return Poll::Ready(written);
+        }
+        let stream = self.register()?;
+        let socket = SockRef::from(&*stream);
+        loop {
+            if stream.poll_write_ready(cx)?.is_pending() {
+                return or_pending(write(&socket));
+            }
+            match stream.try_io(Interest::WRITABLE, || write(&socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        if let State::Registered(_) = &self.0
+            && let Ok(handle) = Handle::try_current()
+            && let State::Registered(stream) = mem::replace(&mut self.0, State::Lost)
+        {
+            self.0 = stream.into_std().map_or(State::Lost, |stream| State::Resting(stream, handle));
+        }
+    }
+}
+
+/// tokio's own `poll_read` takes a short read for a sign that nothing more is there. In front of urgent data (Telnet's
+/// Synch, sent with ABOR) reads are short as well, and what follows would wait for the next packet.
+impl AsyncRead for TokioStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Some(read) = self.at_once(|mut socket| socket.read(buffer)) {
+            return Poll::Ready(read);
+        }
+        let stream = self.register()?;
+        let socket = SockRef::from(&*stream);
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_io(Interest::READABLE, || (&*socket).read(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for TokioStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.at_once(|mut socket| socket.write(bytes)) {
+            return Poll::Ready(written);
+        }
+        let stream = self.register()?;
+        match Pin::new(&mut *stream).poll_write(cx, bytes) {
+            Poll::Pending => or_pending((&*SockRef::from(&*stream)).write(bytes)),
+            ready => ready,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.at_once(|mut socket| socket.write_vectored(slices)) {
+            return Poll::Ready(written);
+        }
+        let stream = self.register()?;
+        match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
+            Poll::Pending => or_pending((&*SockRef::from(&*stream)).write_vectored(slices)),
+            ready => ready,
+        }
+    }
+
+    /// There is nothing between the caller and the socket.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// tokio itself calls it a success when the connection is lost already.
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = self.socket().ok_or_else(lost)?;
+        Poll::Ready(socket.shutdown(Shutdown::Write))
+    }
+}
+
+/// What came of a write to a socket that was not reported as writable. The system reports that only once a good part of
+/// a large buffer is free, which takes a slow client longer than the stall timeout; yet there may be room.
+fn or_pending(written: io::Result<usize>) -> Poll<io::Result<usize>> {
+    match written {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
