@@ -109,6 +109,10 @@ bench-quick *ARGS:
     cargo build --release -p ferry -p ferry-bench
     target/release/ferry-bench run --quick {{ARGS}}
 
+# Counts the instructions of the protocol core, and tells what changed; `just instructions --update` keeps the counts.
+instructions *ARGS:
+    ci/instructions.sh {{ARGS}}
+
 # Installs the client programs and cargo tools that the checks use.
 install:
     ci/install.sh

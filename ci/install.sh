@@ -7,6 +7,8 @@ source ci/common.sh
 
 CARGO_DENY=0.20.2
 CARGO_FUZZ=0.13.2
+# Has to be what the counted cases are built with.
+GUNGRAUN=$(sed -n 's/^gungraun = { version = "=\([0-9.]*\)".*/\1/p' tests/instructions/Cargo.toml)
 
 # PROGRAM PACKAGE: what comes from Debian: the interop suite's clients above all.
 programs() {
@@ -26,6 +28,7 @@ c++ g++
 shellcheck shellcheck
 patch patch
 git git
+valgrind valgrind
 useradd passwd
 setpriv util-linux
 LIST
@@ -61,3 +64,4 @@ install_cargo_tool() {
 install_packages
 install_cargo_tool cargo-deny "$CARGO_DENY"
 install_cargo_tool cargo-fuzz "$CARGO_FUZZ"
+install_cargo_tool gungraun-runner "$GUNGRAUN"
