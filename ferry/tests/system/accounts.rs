@@ -96,7 +96,7 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// No two runs of the tests have the same.
-fn unused_name() -> String {
+pub(crate) fn unused_name() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("ferry{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod common;
 mod library;
 mod logins;
+mod modules;
 mod ownership;
 mod privileges;
 
