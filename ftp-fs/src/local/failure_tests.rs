@@ -20,9 +20,13 @@ use crate::{BlockingBackend, BlockingListing, Follow, LocalFs, Remains};
 const MODES: [WriteMode; 3] = [WriteMode::Replace, WriteMode::Append, WriteMode::From(0)];
 
 /// Does the work as somebody to whom the permissions of files apply: root, too, without what makes it more than others.
-fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    const NONE: CapabilitySet = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: NONE, permitted: NONE, inheritable: NONE };
+pub(super) fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    with_nothing_but(CapabilitySet::empty(), work)
+}
+
+/// Does the work with these capabilities, which the process has to have, and no others.
+pub(super) fn with_nothing_but<T: Send>(kept: CapabilitySet, work: impl FnOnce() -> T + Send) -> T {
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     thread::scope(|scope| {
         // Capabilities are a thread's own, and there is no way back to them.
         let thread = scope.spawn(|| {
@@ -33,11 +37,11 @@ fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn path(text: &str) -> VirtualPath {
+pub(super) fn path(text: &str) -> VirtualPath {
     VirtualPath::try_from(text).unwrap()
 }
 
-fn home() -> (TempDir, LocalFs) {
+pub(super) fn home() -> (TempDir, LocalFs) {
     let home = tempfile::tempdir().unwrap();
     let fs = LocalFs::open(home.path()).unwrap();
     (home, fs)
@@ -64,11 +68,11 @@ impl Drop for Closed {
     }
 }
 
-fn content(at: impl AsRef<Path>) -> String {
+pub(super) fn content(at: impl AsRef<Path>) -> String {
     fs::read_to_string(at).unwrap()
 }
 
-fn upload(fs: &LocalFs, at: &str, mode: WriteMode, content: &str) -> Result<Remains, FsError> {
+pub(super) fn upload(fs: &LocalFs, at: &str, mode: WriteMode, content: &str) -> Result<Remains, FsError> {
     let mut writer = fs.create(&path(at), mode)?;
     let remains = writer.remains();
     writer.write_all(content.as_bytes())?;
@@ -128,7 +132,12 @@ fn where_a_directory_takes_no_new_file_the_old_one_is_overwritten() {
 
 /// Gives a file or directory to somebody else. Only root can; whoever runs these tests otherwise has no such files.
 fn give_away(at: &Path) -> bool {
-    match std::os::unix::fs::chown(at, Some(4242), Some(4242)) {
+    give_to(at, Some(4242))
+}
+
+/// The same with the group that it then has; `None`: the one that it has.
+pub(super) fn give_to(at: &Path, group: Option<u32>) -> bool {
+    match std::os::unix::fs::chown(at, Some(4242), group) {
         Ok(()) => true,
         Err(error) => {
             // In a namespace with one user there is nobody else.
@@ -382,4 +391,32 @@ fn only_names_that_are_staged_from_end_to_end_are_hidden() {
     let staged = super::staging::name();
     assert!(super::staging::is_staged(&staged) && super::staging::is_staged(&staged.to_ascii_uppercase()));
     assert!(!super::staging::is_staged(&staged[1..]) && !super::staging::is_staged(&staged[..staged.len() - 1]));
+}
+
+/// In a sticky directory of others the system says no more than that it may not be removed.
+#[test]
+fn a_directory_is_told_to_be_one_where_its_removal_as_a_file_is_forbidden_anyway() {
+    let (home, fs) = home();
+    let directory = home.path().join("a");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    if give_away(&directory) && give_away(home.path()) {
+        assert_eq!(unprivileged(|| fs.remove_file(&path("/a"))), Err(FsError::IsADirectory));
+        assert!(directory.is_dir());
+    }
+}
+
+#[test]
+fn what_lies_behind_a_closed_directory_is_refused_in_either_way_and_not_missing() {
+    let (home, fs) = home();
+    fs::create_dir_all(home.path().join("a/b")).unwrap();
+    fs::write(home.path().join("a/b/file"), "content").unwrap();
+    let step_by_step = LocalFs::open_without_openat2(home.path()).unwrap();
+    let _closed = Closed::new(&home, "a", 0o000);
+    for fs in [fs, step_by_step] {
+        unprivileged(|| {
+            assert_eq!(fs.stat(&path("/a/b/file")).err(), Some(FsError::Refused));
+            assert_eq!(fs.stat(&path("/a/b")).err(), Some(FsError::Refused));
+        });
+    }
 }

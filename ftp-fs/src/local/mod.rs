@@ -20,6 +20,8 @@ mod portable;
 #[cfg(unix)]
 mod resolve;
 mod staging;
+#[cfg(all(target_os = "linux", test))]
+mod staging_tests;
 #[cfg(all(unix, test))]
 mod tests;
 #[cfg(unix)]

@@ -53,4 +53,14 @@ mod tests {
         std::fs::create_dir(&file).unwrap();
         assert!(!is_listed(&file, shell));
     }
+
+    #[test]
+    fn the_machines_own_file_is_asked() {
+        let listed = match fs::read_to_string(FILE) {
+            Ok(text) => text.lines().map(str::trim).find(|line| line.starts_with('/')).map(str::to_owned),
+            Err(_) => Some("/any/shell".to_owned()),
+        };
+        assert!(listed.is_none_or(|shell| is_valid(Path::new(&shell))));
+        assert_eq!(is_valid(Path::new("/no/such/shell")), !Path::new(FILE).exists());
+    }
 }

@@ -37,6 +37,10 @@ impl BlockingBackend for Scripted {
         self.ask("stat", path)?.stat(path)
     }
 
+    fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        self.ask("enter", path)?.enter(path)
+    }
+
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
         self.ask("list", path)?.list(path)
     }
@@ -101,7 +105,7 @@ fn what_is_a_link_whenever_it_is_used_and_none_when_it_is_resolved_is_busy() {
     type Attempt = fn(&UserView) -> Result<(), FsError>;
     let attempts: &[(&str, Attempt)] = &[
         ("stat", |view| block_on(view.stat(&path("/file"), Right::List)).map(drop)),
-        ("stat", |view| block_on(view.stat(&path("/in"), Right::Enter)).map(drop)),
+        ("enter", |view| block_on(view.stat(&path("/in"), Right::Enter)).map(drop)),
         ("stat", |view| block_on(view.check_open(&path("/file"), 0))),
         ("stat", |view| block_on(view.check_create(&path("/file"), WriteMode::Replace))),
         ("stat", |view| block_on(view.check_rename(&path("/file")))),
@@ -178,4 +182,12 @@ fn where_no_override_could_change_the_answer_storage_is_not_asked() {
     assert_eq!(*asked.lock().unwrap(), ["set_mode"]);
     assert_eq!(block_on(view.set_mode(&path("/in/new"), 0o600)), Err(FsError::Denied));
     assert_eq!(*asked.lock().unwrap(), ["set_mode", "stat", "resolve", "stat"]);
+}
+
+#[test]
+fn to_be_entered_is_asked_for_what_is_to_be_entered_and_not_for_what_is_looked_at() {
+    let closed = |operation: &str, _: &[u8]| if operation == "enter" { Err(FsError::Refused) } else { Ok(()) };
+    let (view, _) = scripted(closed, &[]);
+    assert!(block_on(view.stat(&path("/in"), Right::List)).is_ok());
+    assert_eq!(block_on(view.stat(&path("/in"), Right::Enter)).err(), Some(FsError::Refused));
 }

@@ -89,3 +89,10 @@ fn what_is_different_for_a_user_has_to_make_a_difference() {
     let error = error(&options, "nobody", &with(Credential::Hash("x".to_owned())));
     assert!(error.starts_with("user \"nobody\": "), "{error}");
 }
+
+#[test]
+fn only_accounts_that_there_are_can_be_in_a_list() {
+    let options = any_shell();
+    assert!(options.check_listed(&user("root")).is_ok());
+    assert!(matches!(options.check_listed(&user("no-such-user")), Err(SystemUsersError::Unknown(_))));
+}

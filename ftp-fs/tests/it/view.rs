@@ -324,4 +324,35 @@ mod links {
         assert!(home.path().join("private/deep").exists());
         assert!(!home.path().join("private/new").exists());
     }
+
+    #[test]
+    fn what_is_renamed_may_come_and_go_by_links() {
+        let (home, storage) = home();
+        let there = |at: &str| home.path().join(at).is_file();
+        let all = super::view(storage.clone(), "elrf", &[]);
+        let (out, back) = (path("/public/file"), path("/public/link/new"));
+        assert_eq!(block_on(all.rename(&out, &back)), Ok(()));
+        assert!(there("private/new") && !there("public/file"));
+        assert_eq!(block_on(all.rename(&back, &out)), Ok(()));
+        assert!(there("public/file") && !there("private/new"));
+        // By a way through what is closed to a place that is not.
+        let view = view(storage, "elrf", &[("/private", "", true)]);
+        assert_eq!(block_on(view.rename(&path("/private/back/file"), &path("/public/new"))), Ok(()));
+        assert_eq!(block_on(view.rename(&path("/public/new"), &path("/private/back/file"))), Ok(()));
+        assert_eq!(block_on(view.rename(&path("/public/file"), &back)), Err(FsError::Denied));
+        assert!(there("public/file") && !there("private/new"));
+    }
+
+    #[test]
+    fn what_a_link_leads_to_tells_the_same_rights_as_the_link() {
+        let (_home, storage) = home();
+        let view = view(storage, "elradfmwMT", &[("/private", "el", true), ("/public", "elrdf", true)]);
+        let entries = list(&view, "/public").unwrap();
+        let shown = |name: &str| entries.iter().find(|entry| entry.name == name.as_bytes()).unwrap();
+        for name in ["link", "to_file"] {
+            let followed = shown(name).followed();
+            assert_ne!(followed.kind, ftp_types::FileKind::Symlink, "{name}");
+            assert_eq!(followed.rights.map(|rights| rights.to_string()).as_deref(), Some("eldf"), "{name}");
+        }
+    }
 }

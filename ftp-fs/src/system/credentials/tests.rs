@@ -114,3 +114,29 @@ fn who_cannot_be_acted_as_is_not_taken_for_somebody_else() {
     assert_eq!(refused(SOMEBODY, SOMEBODY, [u32::MAX]), io::ErrorKind::InvalidInput);
     assert_eq!(status(), before);
 }
+
+/// The numbers of the capabilities are those of the kernel's headers: `CAP_SETGID` is 6, `CAP_SETUID` is 7.
+#[test]
+fn who_can_act_as_others_is_told_by_what_the_kernel_says() {
+    let told = status().pop().unwrap();
+    let permitted = u64::from_str_radix(told.strip_prefix("CapPrm: ").unwrap(), 16).unwrap();
+    assert_eq!(can_impersonate().unwrap(), permitted & 0xC0 == 0xC0, "{told}");
+}
+
+#[test]
+fn a_process_that_asks_for_its_capabilities_only_when_it_needs_them_acts_as_others_too() {
+    if !can_be_anybody() {
+        return;
+    }
+    let thread = thread::spawn(|| {
+        let own = capabilities(None).unwrap();
+        set_capabilities(None, CapabilitySets { effective: CapabilitySet::empty(), ..own }).unwrap();
+        let before = status();
+        let somebody = Credentials::new(SOMEBODY, SOMEBODY, [SOMEBODY]).unwrap();
+        let acting = impersonating(&somebody, status).unwrap();
+        assert!(acting[0].ends_with(&format!(" {SOMEBODY}")), "{acting:?}");
+        assert_eq!(acting[2..4], [format!("Groups: {SOMEBODY}"), "CapEff: 0000000000000000".to_owned()]);
+        assert_eq!(status(), before);
+    });
+    thread.join().unwrap();
+}

@@ -318,3 +318,15 @@ fn no_process_is_seen_by_who_is_served_under_their_own_ids() {
     let view = UserView::new(&account, Inline);
     assert_eq!(block_on(view.open(&status, 0)).err(), Some(ftp_types::FsError::Refused));
 }
+
+#[test]
+fn nothing_becomes_different_for_who_is_none() {
+    let mut users = users();
+    let unknown = users.override_user(name("no-such-account"), with(Credential::Any));
+    assert!(matches!(unknown, Err(SystemUsersError::Unknown(_))), "{unknown:?}");
+    let empty = users.override_user(name("root"), UserOverride::default());
+    assert!(matches!(empty, Err(SystemUsersError::NothingOverridden(_))), "{empty:?}");
+    let hash = users.override_user(name("root"), with_hash("no hash"));
+    assert!(matches!(hash, Err(SystemUsersError::Hash(..))), "{hash:?}");
+    assert!(users.overrides.is_empty());
+}
