@@ -104,7 +104,7 @@ bench *ARGS:
     cargo build --release -p ferry -p ferry-bench
     target/release/ferry-bench run {{ARGS}}
 
-# Less of everything, once: two to four minutes with all servers, as busy as the machine is.
+# Less of everything, once: a minute or two with all servers, as busy as the machine is, once it is built.
 bench-quick *ARGS:
     cargo build --release -p ferry -p ferry-bench
     target/release/ferry-bench run --quick {{ARGS}}

@@ -175,6 +175,7 @@ impl Session {
                 }
                 data.handle().give_way().await;
             }
+            drop(data);
             self.reply("the end of RETR", &[226, 250]).await?;
         }
     }
@@ -208,6 +209,8 @@ impl Session {
             let count = socket.receive(&mut buffer).await?;
             let waited = *first_byte.get_or_insert_with(|| asked.elapsed());
             if count == 0 {
+                // Some wait for that, before they say that they are done.
+                drop(socket);
                 self.reply("the end of a listing", &[226, 250]).await?;
                 return Ok(Listing { lines, first_byte: waited });
             }
