@@ -84,7 +84,9 @@ impl PlaceArguments {
     }
 }
 
-pub(crate) fn main() -> ExitCode {
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Table { files } => table(&files),
