@@ -63,7 +63,11 @@ pub(crate) async fn open(
     match target {
         OpenTarget::Read { path, offset } => {
             let Located { path, file: mut reader } = view.open(&path, offset).await?;
-            let extent = reader.metadata().await.ok().map(|metadata| Extent { offset, len: metadata.len });
+            let len = match reader.opened_len() {
+                Some(len) => Some(len),
+                None => reader.metadata().await.ok().map(|metadata| metadata.len),
+            };
+            let extent = len.map(|len| Extent { offset, len });
             let len = extent.map(|Extent { offset, len }| len.saturating_sub(offset));
             Ok((OpenHandle::Reader(reader, extent), Opened { len, name: None }, Some(path)))
         }

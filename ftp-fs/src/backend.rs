@@ -32,6 +32,11 @@ pub enum Follow {
 }
 
 /// Storage in plain blocking functions.
+///
+/// # Threads
+/// All of them run where blocking is allowed, but for those whose names begin with `try_`: they are asked first, on a
+/// thread that others wait for, and may take what is in memory, but never wait for a disk or a network. `None` says that
+/// it might take that, or that it would fail; then their namesake is asked. That is what they say by default.
 pub trait BlockingBackend: Send + Sync + 'static {
     /// Follows links and tells the path without any; the last component need not exist. Only paths inside the tree
     /// come out of it.
@@ -45,6 +50,11 @@ pub trait BlockingBackend: Send + Sync + 'static {
     /// # Errors
     /// As [`FsError`] says.
     fn stat(&self, path: &VirtualPath) -> Result<Metadata, FsError>;
+    /// As [`stat`](Self::stat), without waiting.
+    fn try_stat(&self, path: &VirtualPath) -> Option<Metadata> {
+        let _ = path;
+        None
+    }
     /// As [`stat`](Self::stat), of what a session is about to enter: a directory that the storage itself lets nobody
     /// enter is refused.
     ///
@@ -53,22 +63,42 @@ pub trait BlockingBackend: Send + Sync + 'static {
     fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
         self.stat(path)
     }
+    /// As [`enter`](Self::enter), without waiting.
+    fn try_enter(&self, path: &VirtualPath) -> Option<Metadata> {
+        let _ = path;
+        None
+    }
     /// Opens a directory for listing. `.` and `..` do not appear.
     ///
     /// # Errors
     /// [`FsError::NotADirectory`] and others.
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError>;
+    /// As [`list`](Self::list), without waiting.
+    fn try_list(&self, path: &VirtualPath) -> Option<Box<dyn BlockingListing>> {
+        let _ = path;
+        None
+    }
     /// Opens a regular file for reading from `offset` on.
     ///
     /// # Errors
     /// [`FsError::OffsetPastEnd`], [`FsError::IsADirectory`], [`FsError::NotRegular`] and others. Never blocks on a
     /// FIFO or a device.
     fn open(&self, path: &VirtualPath, offset: u64) -> Result<Box<dyn BlockingReader>, FsError>;
+    /// As [`open`](Self::open), without waiting.
+    fn try_open(&self, path: &VirtualPath, offset: u64) -> Option<Box<dyn BlockingReader>> {
+        let _ = (path, offset);
+        None
+    }
     /// Opens a regular file for writing.
     ///
     /// # Errors
     /// As for [`open`](Self::open), and as [`WriteMode`] says.
     fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError>;
+    /// As [`create`](Self::create), without waiting. `None`: nothing has changed.
+    fn try_create(&self, path: &VirtualPath, mode: WriteMode) -> Option<Box<dyn BlockingWriter>> {
+        let _ = (path, mode);
+        None
+    }
     /// Makes a new file with a name that nothing had, beginning with `prefix` (RFC 959 §4.1.3, STOU).
     ///
     /// # Errors
@@ -119,7 +149,7 @@ pub trait BlockingBackend: Send + Sync + 'static {
     }
 }
 
-/// An open file that is read in order.
+/// An open file that is read in order. Which of its methods may wait is told at [`BlockingBackend`].
 pub trait BlockingReader: Send {
     /// Attributes of the open file.
     ///
@@ -131,13 +161,26 @@ pub trait BlockingReader: Send {
     /// # Errors
     /// As [`FsError`] says.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError>;
+    /// As [`read`](Self::read), without waiting. `None`: nothing was read.
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let _ = buffer;
+        None
+    }
+    /// How long the file was when it was opened, if that was asked then. Must not block.
+    fn opened_len(&self) -> Option<u64> {
+        None
+    }
+    /// Whether dropping it never waits; asked just before.
+    fn closes_at_once(&self) -> bool {
+        false
+    }
     /// The file behind it, positioned where the next `read` starts, when there is one: the door to zero copy.
     fn as_file(&self) -> Option<&File> {
         None
     }
 }
 
-/// An open file that is written in order.
+/// An open file that is written in order. Which of its methods may wait is told at [`BlockingBackend`].
 ///
 /// Dropping it without [`finish`](Self::finish) means that the upload was cut: what arrived may be kept under the name
 /// for a later resume, but nothing is ever promised about it.
@@ -147,12 +190,26 @@ pub trait BlockingWriter: Send {
     /// # Errors
     /// [`FsError::NoSpace`], [`FsError::QuotaExceeded`] and others.
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError>;
+    /// Writes as many of the first bytes as can be without waiting, and tells how many; the others are for
+    /// [`write_all`](Self::write_all), which also tells why nothing could be written.
+    fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
+        let _ = bytes;
+        None
+    }
     /// The upload came to its clean end. Returns the attributes of the file as it stands now. After an error the
     /// client is told that the upload failed.
     ///
     /// # Errors
     /// That of a write that failed before: what is not whole is never finished. And as [`FsError`] says.
     fn finish(self: Box<Self>) -> Result<Metadata, FsError>;
+    /// As [`finish`](Self::finish), without waiting. `None`: the upload is not finished. Afterwards the writer is dropped.
+    fn try_finish(&mut self) -> Option<Metadata> {
+        None
+    }
+    /// Whether dropping it never waits; asked just before.
+    fn closes_at_once(&self) -> bool {
+        false
+    }
     /// What a cut of the upload would leave at the path. Asked once, when the file has just been opened; must not
     /// block.
     fn remains(&self) -> Remains {
@@ -187,6 +244,10 @@ pub trait BlockingListing: Send {
     /// # Errors
     /// As [`FsError`] says.
     fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>, FsError>;
+    /// Whether dropping it never waits; asked just before.
+    fn closes_at_once(&self) -> bool {
+        false
+    }
 }
 
 /// A file that [`create_unique`](BlockingBackend::create_unique) made.
@@ -236,6 +297,10 @@ pub trait Reader: Send {
     /// Fills the buffer's spare length: `buffer.len()` says how much is wanted. The buffer comes back with the count
     /// of bytes at its front; 0 only at the end.
     fn read(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<usize, FsError>)>;
+    /// How long the file was when it was opened, as for [`BlockingReader::opened_len`].
+    fn opened_len(&self) -> Option<u64> {
+        None
+    }
     /// The file behind it, as for [`BlockingReader::as_file`].
     fn as_file(&self) -> Option<&File> {
         None

@@ -33,8 +33,9 @@ pub trait Unblock: Clone + Send + Sync + 'static {
 /// The async face of something that blocks: a [`Backend`] over a [`BlockingBackend`], an [`Authenticator`] over a
 /// [`BlockingAuthenticator`].
 ///
-/// Each operation, chunk of a file and batch of a listing is one hop to another thread, but on a thread that
-/// [may block](blocking). Open files and listings travel there and back.
+/// Each operation, chunk of a file and batch of a listing is one hop to another thread, unless it is done
+/// [without waiting](BlockingBackend#threads) or on a thread that [may block](blocking). Open files and listings travel
+/// there and back.
 ///
 /// # Cancellation
 /// When a future of a reader, writer or listing is dropped before it ends, the open file goes down with the work that
@@ -57,6 +58,20 @@ impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
         Box::pin(async move { in_place_or(&unblock, move || work(&inner)).await })
     }
 
+    /// Does it at once, as `try_now` tells, or else runs `work`.
+    async fn now_or_run<T: Send + 'static>(
+        &self,
+        path: &VirtualPath,
+        try_now: impl FnOnce(&B, &VirtualPath) -> Option<T>,
+        work: impl FnOnce(&B, &VirtualPath) -> Result<T, FsError> + Send + 'static,
+    ) -> Result<T, FsError> {
+        if let Some(done) = try_now(&self.inner, path) {
+            return Ok(done);
+        }
+        let (inner, path) = (Arc::clone(&self.inner), path.clone());
+        in_place_or(&self.unblock, move || work(&inner, &path)).await
+    }
+
     fn run_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'_, T> {
         Box::pin(async move {
             let turn = self.logins.acquire_arc().await;
@@ -69,10 +84,7 @@ impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
         })
     }
 
-    fn wrap<H>(&self, handle: H) -> Box<Offloaded<H, U>>
-    where
-        H: Send + 'static,
-    {
+    fn wrap<H: Handle>(&self, handle: H) -> Box<Offloaded<H, U>> {
         Box::new(Offloaded { handle: Some(handle), unblock: self.unblock.clone() })
     }
 }
@@ -84,30 +96,27 @@ impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
     }
 
     fn stat<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
-        let path = path.clone();
-        self.run(move |backend| backend.stat(&path))
+        Box::pin(self.now_or_run(path, B::try_stat, B::stat))
     }
 
     fn enter<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Metadata, FsError>> {
-        let path = path.clone();
-        self.run(move |backend| backend.enter(&path))
+        Box::pin(self.now_or_run(path, B::try_enter, B::enter))
     }
 
     fn list<'a>(&'a self, path: &'a VirtualPath) -> BoxFuture<'a, Result<Box<dyn Listing>, FsError>> {
-        let path = path.clone();
-        let opened = self.run(move |backend| backend.list(&path));
+        let opened = self.now_or_run(path, B::try_list, B::list);
         Box::pin(async move { Ok(self.wrap(opened.await?) as _) })
     }
 
     fn open<'a>(&'a self, path: &'a VirtualPath, offset: u64) -> BoxFuture<'a, Result<Box<dyn Reader>, FsError>> {
-        let path = path.clone();
-        let opened = self.run(move |backend| backend.open(&path, offset));
+        let try_open = move |backend: &B, path: &VirtualPath| backend.try_open(path, offset);
+        let opened = self.now_or_run(path, try_open, move |backend, path| backend.open(path, offset));
         Box::pin(async move { Ok(self.wrap(opened.await?) as _) })
     }
 
     fn create<'a>(&'a self, path: &'a VirtualPath, mode: WriteMode) -> BoxFuture<'a, Result<Box<dyn Writer>, FsError>> {
-        let path = path.clone();
-        let opened = self.run(move |backend| backend.create(&path, mode));
+        let try_create = move |backend: &B, path: &VirtualPath| backend.try_create(path, mode);
+        let opened = self.now_or_run(path, try_create, move |backend, path| backend.create(path, mode));
         Box::pin(async move { Ok(self.wrap(opened.await?) as _) })
     }
 
@@ -181,13 +190,36 @@ async fn in_place_or<T: Send + 'static>(unblock: &impl Unblock, work: impl FnOnc
     if blocking::is_allowed() { work() } else { unblock.unblock(work).await }
 }
 
+/// What can be open.
+trait Handle: Send + 'static {
+    fn closes_at_once(&self) -> bool;
+}
+
+impl Handle for Box<dyn BlockingReader> {
+    fn closes_at_once(&self) -> bool {
+        (**self).closes_at_once()
+    }
+}
+
+impl Handle for Box<dyn BlockingWriter> {
+    fn closes_at_once(&self) -> bool {
+        (**self).closes_at_once()
+    }
+}
+
+impl Handle for Box<dyn BlockingListing> {
+    fn closes_at_once(&self) -> bool {
+        (**self).closes_at_once()
+    }
+}
+
 /// An open file or listing that travels to the blocking thread and back.
-struct Offloaded<H: Send + 'static, U: Unblock> {
+struct Offloaded<H: Handle, U: Unblock> {
     handle: Option<H>,
     unblock: U,
 }
 
-impl<H: Send + 'static, U: Unblock> Offloaded<H, U> {
+impl<H: Handle, U: Unblock> Offloaded<H, U> {
     async fn run<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut H) -> Result<T, FsError> + Send + 'static,
@@ -203,6 +235,23 @@ impl<H: Send + 'static, U: Unblock> Offloaded<H, U> {
     }
 }
 
+/// Copying more than this takes the time of others, even when it waits for nothing.
+const AT_ONCE: usize = 64 * 1024;
+
+impl<U: Unblock> Offloaded<Box<dyn BlockingReader>, U> {
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let reader = self.handle.as_mut().filter(|_| buffer.len() <= AT_ONCE)?;
+        reader.try_read(buffer)
+    }
+}
+
+impl<U: Unblock> Offloaded<Box<dyn BlockingWriter>, U> {
+    fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
+        let writer = self.handle.as_mut().filter(|_| bytes.len() <= AT_ONCE)?;
+        writer.try_write(bytes)
+    }
+}
+
 impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
     fn metadata(&mut self) -> BoxFuture<'_, Result<Metadata, FsError>> {
         Box::pin(self.run(|reader| reader.metadata()))
@@ -210,6 +259,9 @@ impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
 
     fn read(&mut self, mut buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<usize, FsError>)> {
         Box::pin(async move {
+            if let Some(count) = self.try_read(&mut buffer) {
+                return (buffer, Ok(count));
+            }
             let Some(mut reader) = self.handle.take() else { return (buffer, Err(FsError::Cancelled)) };
             let work = move || {
                 let result = reader.read(&mut buffer);
@@ -221,6 +273,10 @@ impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
         })
     }
 
+    fn opened_len(&self) -> Option<u64> {
+        self.handle.as_ref()?.opened_len()
+    }
+
     fn as_file(&self) -> Option<&File> {
         self.handle.as_ref()?.as_file()
     }
@@ -229,9 +285,13 @@ impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
 impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
     fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)> {
         Box::pin(async move {
+            let written = self.try_write(&buffer);
+            if written == Some(buffer.len()) {
+                return (buffer, Ok(()));
+            }
             let Some(mut writer) = self.handle.take() else { return (buffer, Err(FsError::Cancelled)) };
             let work = move || {
-                let result = writer.write_all(&buffer);
+                let result = writer.write_all(&buffer[written.unwrap_or(0)..]);
                 (writer, buffer, result)
             };
             let (writer, buffer, result) = in_place_or(&self.unblock, work).await;
@@ -242,6 +302,9 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
 
     fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>> {
         Box::pin(async move {
+            if let Some(metadata) = self.handle.as_mut().and_then(|writer| writer.try_finish()) {
+                return Ok(metadata);
+            }
             let writer = self.handle.take().ok_or(FsError::Cancelled)?;
             in_place_or(&self.unblock, move || writer.finish()).await
         })
@@ -260,9 +323,9 @@ impl<U: Unblock> Listing for Offloaded<Box<dyn BlockingListing>, U> {
 
 /// Closing blocks too: giving up an upload of many gigabytes frees their blocks. So it is handed over as well, by a
 /// single poll that starts the work; nobody waits for its end.
-impl<H: Send + 'static, U: Unblock> Drop for Offloaded<H, U> {
+impl<H: Handle, U: Unblock> Drop for Offloaded<H, U> {
     fn drop(&mut self) {
-        if blocking::is_allowed() {
+        if blocking::is_allowed() || self.handle.as_ref().is_some_and(H::closes_at_once) {
             return;
         }
         if let Some(handle) = self.handle.take() {

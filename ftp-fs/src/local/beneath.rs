@@ -9,22 +9,26 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftp_types::{FileKind, FsError, VirtualPath};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::fs::ResolveFlags;
 use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::at_once::Cache;
 use super::errno::Explain;
 use super::staging;
 
 /// A directory that nothing leads out of.
 pub(super) struct Root {
-    directory: OwnedFd,
+    pub(super) directory: OwnedFd,
     /// Where it is on this machine: as it was named, and with all links resolved. Absolute links are measured by them.
     known_as: [VirtualPath; 2],
     /// Whether the directories of processes are there; see [`LocalFs::without_processes`](super::LocalFs).
     #[cfg(target_os = "linux")]
     pub(super) has_processes: bool,
+    pub(super) cache: Cache,
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    has_openat2: AtomicBool,
+    pub(super) has_openat2: AtomicBool,
 }
 
 /// For directories that are only passed through: no right to read them is needed where the system allows that.
@@ -33,11 +37,17 @@ const PASSAGE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOE
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const PASSAGE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// Nothing leads out, and nothing but names leads on.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) const CONFINED: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
 impl Root {
     /// Opens the directory, which may itself be a link.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let directory = sys::openat(CWD, path, PASSAGE, Mode::empty())?;
         Ok(Self {
+            cache: Cache::of(&directory),
             directory,
             known_as: [as_virtual(&absolute(path)?)?, as_virtual(&path.canonicalize()?)?],
             #[cfg(target_os = "linux")]
@@ -119,10 +129,6 @@ impl Root {
     /// One system call for all components, where there is one: `None` when the kernel or a sandbox does not offer it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn directory_at_once(&self, relative: &[u8]) -> Option<Result<OwnedFd, Errno>> {
-        use rustix::fs::ResolveFlags;
-
-        const CONFINED: ResolveFlags =
-            ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
         if !self.has_openat2.load(Ordering::Relaxed) {
             return None;
         }

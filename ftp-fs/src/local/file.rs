@@ -8,9 +8,10 @@ use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
 use rustix::fs::{self as sys, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::at_once::Medium;
 use super::beneath::{Root, could_be_a_link, kind, stat_name};
 use super::errno::Explain;
-use super::listing::metadata;
+use super::listing::{known_metadata, len, metadata};
 use super::staging::Staged;
 use crate::{BlockingReader, BlockingWriter, Remains};
 
@@ -18,6 +19,9 @@ use crate::{BlockingReader, BlockingWriter, Remains};
 pub(super) struct LocalReader {
     file: File,
     path: VirtualPath,
+    /// How long it was when it was opened.
+    len: u64,
+    medium: Medium,
 }
 
 /// A file being uploaded.
@@ -32,22 +36,39 @@ pub(super) struct LocalWriter {
     staged: Option<Staged>,
     /// What went wrong: such an upload is never finished.
     failure: Option<FsError>,
+    /// Whether it is a new file in memory, that is written without waiting.
+    in_memory: bool,
 }
 
 /// Devices and FIFOs block nobody when they are opened in spite of all care.
-const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+pub(super) const CAREFUL: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 /// Less the umask of the process. Never writable for everybody, whatever that is.
-const NEW_FILE: Mode = Mode::from_raw_mode(0o664);
+pub(super) const NEW_FILE: Mode = Mode::from_raw_mode(0o664);
+
+/// For files that do not exist.
+pub(super) const MAKE: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(CAREFUL);
 
 impl LocalReader {
     pub(super) fn open(root: &Root, path: &VirtualPath, offset: u64) -> Result<Self, FsError> {
         let (directory, name) = root.parent(path).map_err(root_is_a_directory)?;
-        let (mut file, stat) = open_regular(directory.as_fd(), name, OFlags::RDONLY, path)?;
-        if offset > metadata(&stat).len {
+        Self::start(root, open_regular(directory.as_fd(), name, OFlags::RDONLY, path)?, path, offset)
+    }
+
+    /// Goes to the offset in a file that is open.
+    pub(super) fn start(
+        root: &Root,
+        (mut file, stat): (File, Stat),
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Self, FsError> {
+        if offset > len(&stat) {
             return Err(FsError::OffsetPastEnd);
         }
-        file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
-        Ok(Self { file, path: path.clone() })
+        if offset > 0 {
+            file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
+        }
+        Ok(Self { file, path: path.clone(), len: len(&stat), medium: root.cache.medium_of(&stat) })
     }
 }
 
@@ -60,6 +81,18 @@ impl BlockingReader for LocalReader {
         retry_on_intr(|| rustix::io::read(&self.file, &mut *buffer)).explain("reading", &self.path)
     }
 
+    fn opened_len(&self) -> Option<u64> {
+        Some(self.len)
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.medium.try_read(&self.file, buffer)
+    }
+
+    fn closes_at_once(&self) -> bool {
+        sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
+    }
+
     fn as_file(&self) -> Option<&File> {
         Some(&self.file)
     }
@@ -67,6 +100,11 @@ impl BlockingReader for LocalReader {
 
 impl LocalWriter {
     pub(super) fn open(root: &Root, path: &VirtualPath, mode: WriteMode) -> Result<Self, FsError> {
+        if mode == WriteMode::Replace
+            && let Some(made) = root.make_by_one_call(path)
+        {
+            return Ok(Self::new(made, path));
+        }
         let (directory, name) = root.parent(path).map_err(root_is_a_directory)?;
         match mode {
             WriteMode::Replace => Self::replace(directory, name, path),
@@ -75,19 +113,28 @@ impl LocalWriter {
         }
     }
 
+    /// As [`open`](Self::open) for a file that did not exist, if it lies in memory.
+    pub(super) fn try_open(root: &Root, path: &VirtualPath, mode: WriteMode) -> Option<Self> {
+        let made = if mode == WriteMode::Replace { root.try_make(path)? } else { return None };
+        Some(Self { in_memory: true, ..Self::new(made, path) })
+    }
+
     /// Makes a file that did not exist.
     pub(super) fn make(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL;
-        match sys::openat(directory, name, flags, NEW_FILE) {
-            Ok(file) => Ok(Self { remains: Remains::Partial, ..Self::in_place(file.into(), path, None) }),
+        match sys::openat(directory, name, MAKE, NEW_FILE) {
+            Ok(file) => Ok(Self::new(file.into(), path)),
             Err(Errno::EXIST) => Err(FsError::Exists),
             Err(errno) => Err(errno).explain("making a file", path),
         }
     }
 
+    fn new(made: File, path: &VirtualPath) -> Self {
+        Self { remains: Remains::Partial, ..Self::in_place(made, path, None) }
+    }
+
     fn in_place(file: File, path: &VirtualPath, cut: Option<u64>) -> Self {
         let remains = if cut == Some(0) { Remains::Overwritten } else { Remains::Extended };
-        Self { file, path: path.clone(), cut, remains, staged: None, failure: None }
+        Self { file, path: path.clone(), cut, remains, staged: None, failure: None, in_memory: false }
     }
 
     fn replace(directory: OwnedFd, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
@@ -121,7 +168,7 @@ impl LocalWriter {
 
     fn resume(directory: BorrowedFd<'_>, name: &[u8], path: &VirtualPath, offset: u64) -> Result<Self, FsError> {
         let (mut file, stat) = open_regular(directory, name, OFlags::WRONLY, path)?;
-        if offset > metadata(&stat).len {
+        if offset > len(&stat) {
             return Err(FsError::OffsetPastEnd);
         }
         file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
@@ -171,6 +218,20 @@ impl BlockingWriter for LocalWriter {
             staged.commit().explain("replacing a file", &self.path)?;
         }
         Ok(metadata(&sys::fstat(&self.file).explain("asking for attributes", &self.path)?))
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
+        let is_possible = self.in_memory && self.failure.is_none();
+        is_possible.then(|| rustix::io::write(&self.file, bytes).ok())?
+    }
+
+    fn try_finish(&mut self) -> Option<Metadata> {
+        let is_possible = self.in_memory && self.failure.is_none();
+        is_possible.then(|| known_metadata(&sys::fstat(&self.file).ok()?))?
+    }
+
+    fn closes_at_once(&self) -> bool {
+        self.in_memory && sys::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0)
     }
 
     fn remains(&self) -> Remains {

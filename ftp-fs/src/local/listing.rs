@@ -8,7 +8,8 @@ use rustix::io::Errno;
 
 use super::beneath::{Root, kind, stat_name};
 use super::errno::{Explain, meaning};
-use super::{names, staging};
+use super::names::{self, Names};
+use super::staging;
 use crate::BlockingListing;
 
 /// An open directory. It holds one block of names at a time, however long the directory is.
@@ -55,6 +56,10 @@ impl BlockingListing for LocalListing {
         }
         Ok(batch)
     }
+
+    fn closes_at_once(&self) -> bool {
+        self.names.stat().is_ok_and(|stat| self.root.cache.medium_of(&stat).closes_at_once(&stat))
+    }
 }
 
 fn kind_of_entry(found: &DirEntry) -> FileKind {
@@ -67,17 +72,30 @@ fn kind_of_entry(found: &DirEntry) -> FileKind {
 }
 
 /// Everything that the system tells about a file.
-#[allow(clippy::unnecessary_cast, reason = "the fields have other types on other systems")]
 pub(super) fn metadata(stat: &Stat) -> Metadata {
+    with_names(stat, (names::owner(stat.st_uid), names::group(stat.st_gid)))
+}
+
+/// The same, unless somebody has to be asked for the names of its owner and its group.
+pub(super) fn known_metadata(stat: &Stat) -> Option<Metadata> {
+    Some(with_names(stat, names::known(stat.st_uid, stat.st_gid)?))
+}
+
+pub(super) fn len(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the fields have other types on other systems")]
+fn with_names(stat: &Stat, (owner, group): Names) -> Metadata {
     Metadata {
         modified: Some(UnixTime { seconds: stat.st_mtime as i64, nanoseconds: stat.st_mtime_nsec as u32 }),
         mode: Some(stat.st_mode as u32 & 0o7777),
         links: stat.st_nlink as u64,
         uid: Some(stat.st_uid),
         gid: Some(stat.st_gid),
-        owner: names::owner(stat.st_uid),
-        group: names::group(stat.st_gid),
+        owner,
+        group,
         unique: Some((stat.st_dev as u64, stat.st_ino as u64)),
-        ..Metadata::new(kind(stat), u64::try_from(stat.st_size).unwrap_or(0))
+        ..Metadata::new(kind(stat), len(stat))
     }
 }

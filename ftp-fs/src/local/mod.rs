@@ -4,6 +4,11 @@
 //! start, and no link is followed by the system on the way. Elsewhere `cap-std` does the same with what there is.
 
 #[cfg(unix)]
+#[cfg_attr(not(target_os = "linux"), path = "at_once_other.rs")]
+mod at_once;
+#[cfg(all(target_os = "linux", test))]
+mod at_once_tests;
+#[cfg(unix)]
 mod beneath;
 #[cfg(unix)]
 mod errno;

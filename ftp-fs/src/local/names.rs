@@ -5,16 +5,25 @@ use std::ffi::OsStr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+static OWNERS: LazyLock<Table> = LazyLock::new(|| Table::new(|uid| text(uzers::get_user_by_uid(uid)?.name())));
+static GROUPS: LazyLock<Table> = LazyLock::new(|| Table::new(|gid| text(uzers::get_group_by_gid(gid)?.name())));
+
+/// The names of a user and a group; `None` for what has none.
+pub(super) type Names = (Option<Arc<str>>, Option<Arc<str>>);
+
 /// The name of a user; `None` when it has none.
 pub(super) fn owner(uid: u32) -> Option<Arc<str>> {
-    static OWNERS: LazyLock<Table> = LazyLock::new(|| Table::new(|uid| text(uzers::get_user_by_uid(uid)?.name())));
     OWNERS.get(uid)
 }
 
 /// The name of a group; `None` when it has none.
 pub(super) fn group(gid: u32) -> Option<Arc<str>> {
-    static GROUPS: LazyLock<Table> = LazyLock::new(|| Table::new(|gid| text(uzers::get_group_by_gid(gid)?.name())));
     GROUPS.get(gid)
+}
+
+/// Both names, unless they have to be looked up, for which one may wait.
+pub(super) fn known(uid: u32, gid: u32) -> Option<Names> {
+    Some((OWNERS.known(uid)?, GROUPS.known(gid)?))
 }
 
 fn text(name: &OsStr) -> Option<Arc<str>> {
@@ -45,12 +54,16 @@ impl Table {
 
     /// The lock is free while the system looks a name up, which may ask the network.
     fn get(&self, id: u32) -> Option<Arc<str>> {
-        if let Some(name) = self.with(|known| known.names.get(&id).cloned()) {
+        if let Some(name) = self.known(id) {
             return name;
         }
         let name = (self.lookup)(id);
         self.with(|known| known.names.insert(id, name.clone()));
         name
+    }
+
+    fn known(&self, id: u32) -> Option<Option<Arc<str>>> {
+        self.with(|known| known.names.get(&id).cloned())
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Known) -> T) -> T {

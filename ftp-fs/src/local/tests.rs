@@ -10,6 +10,8 @@ use std::thread;
 use ftp_types::{FileKind, FsError, UnixTime, VirtualPath, WriteMode};
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+use super::at_once_tests::Eager;
 use crate::{BlockingBackend, Follow, LocalFs, conformance};
 
 /// `home` is served, `outside` stands beside it and must never be touched.
@@ -43,11 +45,13 @@ impl Place {
     }
 
     /// The ways to open a directory beneath the root that this system has.
-    fn open_in_every_way(&self) -> Vec<LocalFs> {
+    fn open_in_every_way(&self) -> Vec<Box<dyn BlockingBackend>> {
         vec![
-            self.open(),
+            Box::new(self.open()),
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            LocalFs::open_without_openat2(&self.home()).unwrap(),
+            Box::new(LocalFs::open_without_openat2(&self.home()).unwrap()),
+            #[cfg(target_os = "linux")]
+            Box::new(Eager::in_memory(&self.home())),
         ]
     }
 
@@ -72,20 +76,20 @@ fn path(text: &str) -> VirtualPath {
     VirtualPath::try_from(text).unwrap()
 }
 
-fn read(fs: &LocalFs, at: &str) -> Result<Vec<u8>, FsError> {
+fn read(fs: &dyn BlockingBackend, at: &str) -> Result<Vec<u8>, FsError> {
     let mut buffer = vec![0; 1000];
     let count = fs.open(&path(at), 0)?.read(&mut buffer)?;
     buffer.truncate(count);
     Ok(buffer)
 }
 
-fn write(fs: &LocalFs, at: &str, mode: WriteMode) -> Result<(), FsError> {
+fn write(fs: &dyn BlockingBackend, at: &str, mode: WriteMode) -> Result<(), FsError> {
     let mut writer = fs.create(&path(at), mode)?;
     writer.write_all(b"inside")?;
     writer.finish().map(drop)
 }
 
-fn resolve(fs: &LocalFs, at: &str) -> Result<VirtualPath, FsError> {
+fn resolve(fs: &dyn BlockingBackend, at: &str) -> Result<VirtualPath, FsError> {
     fs.resolve(&path(at), Follow::All)
 }
 
@@ -159,9 +163,9 @@ fn no_operation_follows_a_link() {
     place.link("file", "real/file");
     for fs in place.open_in_every_way() {
         for at in ["/file", "/directory/file"] {
-            assert_eq!(read(&fs, at), Err(FsError::IsLink), "{at}");
+            assert_eq!(read(&*fs, at), Err(FsError::IsLink), "{at}");
             for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::From(0)] {
-                assert_eq!(write(&fs, at, mode), Err(FsError::IsLink), "{at} {mode:?}");
+                assert_eq!(write(&*fs, at, mode), Err(FsError::IsLink), "{at} {mode:?}");
             }
             assert_eq!(fs.set_mode(&path(at), 0o777), Err(FsError::IsLink), "{at}");
             assert_eq!(fs.set_modified(&path(at), UnixTime::EPOCH), Err(FsError::IsLink), "{at}");
@@ -189,12 +193,12 @@ fn links_that_stay_inside_are_resolved() {
     place.link("a/b/up", "../../relative/file");
     place.link("root", place.home());
     for fs in place.open_in_every_way() {
-        assert_eq!(resolve(&fs, "/relative/file"), Ok(path("/a/b/file")));
-        assert_eq!(resolve(&fs, "/absolute/b/file"), Ok(path("/a/b/file")));
-        assert_eq!(resolve(&fs, "/chained/file"), Ok(path("/a/b/file")));
-        assert_eq!(resolve(&fs, "/chained/up"), Ok(path("/a/b/file")));
-        assert_eq!(resolve(&fs, "/root/root/chained/new"), Ok(path("/a/b/new")));
-        assert_eq!(resolve(&fs, "/root"), Ok(path("/")));
+        assert_eq!(resolve(&*fs, "/relative/file"), Ok(path("/a/b/file")));
+        assert_eq!(resolve(&*fs, "/absolute/b/file"), Ok(path("/a/b/file")));
+        assert_eq!(resolve(&*fs, "/chained/file"), Ok(path("/a/b/file")));
+        assert_eq!(resolve(&*fs, "/chained/up"), Ok(path("/a/b/file")));
+        assert_eq!(resolve(&*fs, "/root/root/chained/new"), Ok(path("/a/b/new")));
+        assert_eq!(resolve(&*fs, "/root"), Ok(path("/")));
         assert_eq!(fs.resolve(&path("/chained/up"), Follow::Parents), Ok(path("/a/b/up")));
     }
 }
@@ -211,8 +215,8 @@ fn links_that_lead_out_are_refused() {
     place.link("dangling", "../home_evil/new");
     for fs in place.open_in_every_way() {
         for at in ["/relative", "/absolute/secret", "/chained", "/through/secret", "/and_back", "/dangling"] {
-            assert_eq!(resolve(&fs, at), Err(FsError::Outside), "{at}");
-            assert_eq!(read(&fs, at), Err(FsError::IsLink), "{at}");
+            assert_eq!(resolve(&*fs, at), Err(FsError::Outside), "{at}");
+            assert_eq!(read(&*fs, at), Err(FsError::IsLink), "{at}");
         }
     }
 }
@@ -408,7 +412,7 @@ fn a_racing_swapper_gets_nothing_out_and_nothing_in() {
                     renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).unwrap();
                 }
             });
-            let result = catch_unwind(AssertUnwindSafe(|| (0..1000).for_each(|_| attack(&fs))));
+            let result = catch_unwind(AssertUnwindSafe(|| (0..1000).for_each(|_| attack(&*fs))));
             done.store(true, Ordering::Relaxed);
             result
         });
@@ -419,7 +423,7 @@ fn a_racing_swapper_gets_nothing_out_and_nothing_in() {
 
 /// Everything that a client can do, twice over: with the path as it is, and with the one that it resolves to.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn attack(fs: &LocalFs) {
+fn attack(fs: &dyn BlockingBackend) {
     if let Ok(content) = read(fs, "/swapped/secret") {
         assert_ne!(content, b"outside");
     }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::beneath::{Root, could_be_a_link, kind, link_or_file, stat_name};
 use super::errno::Explain;
 use super::file::{LocalReader, LocalWriter};
-use super::listing::{LocalListing, metadata};
+use super::listing::{LocalListing, known_metadata, metadata};
 use super::staging;
 use crate::{BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, UniqueFile};
 
@@ -54,6 +54,14 @@ impl LocalFs {
         self
     }
 
+    /// As if the directory were on something else.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn open_on(directory: &Path, medium: super::at_once::Medium) -> io::Result<Self> {
+        let mut root = Root::open(directory)?;
+        root.cache.medium = medium;
+        Ok(Self { root: Arc::new(root) })
+    }
+
     #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
     pub(super) fn open_without_openat2(directory: &Path) -> io::Result<Self> {
         Ok(Self { root: Arc::new(Root::open(directory)?.without_openat2()) })
@@ -80,6 +88,10 @@ impl BlockingBackend for LocalFs {
         Ok(metadata(&self.root.stat(path)?))
     }
 
+    fn try_stat(&self, path: &VirtualPath) -> Option<Metadata> {
+        known_metadata(&self.root.try_stat(path)?)
+    }
+
     fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
         let stat = self.root.stat(path)?;
         if kind(&stat) == FileKind::Directory {
@@ -87,6 +99,10 @@ impl BlockingBackend for LocalFs {
             stat_name(self.root.directory(path)?.as_fd(), b".").explain("entering a directory", path)?;
         }
         Ok(metadata(&stat))
+    }
+
+    fn try_enter(&self, path: &VirtualPath) -> Option<Metadata> {
+        known_metadata(&self.root.try_enter(path)?)
     }
 
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
@@ -104,13 +120,26 @@ impl BlockingBackend for LocalFs {
         Ok(Box::new(LocalListing { root: Arc::clone(&self.root), directory: path.clone(), names }))
     }
 
+    fn try_list(&self, path: &VirtualPath) -> Option<Box<dyn BlockingListing>> {
+        let names = Dir::new(self.root.try_directory(path)?).ok()?;
+        Some(Box::new(LocalListing { root: Arc::clone(&self.root), directory: path.clone(), names }))
+    }
+
     fn open(&self, path: &VirtualPath, offset: u64) -> Result<Box<dyn BlockingReader>, FsError> {
         Ok(Box::new(LocalReader::open(&self.root, path, offset)?))
+    }
+
+    fn try_open(&self, path: &VirtualPath, offset: u64) -> Option<Box<dyn BlockingReader>> {
+        Some(Box::new(self.root.try_open(path, offset)?))
     }
 
     fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
         staging::can_be_made(path)?;
         Ok(Box::new(LocalWriter::open(&self.root, path, mode)?))
+    }
+
+    fn try_create(&self, path: &VirtualPath, mode: WriteMode) -> Option<Box<dyn BlockingWriter>> {
+        Some(Box::new(LocalWriter::try_open(&self.root, path, mode)?))
     }
 
     fn create_unique(

@@ -193,6 +193,10 @@ impl<C: Impersonate + ?Sized> BlockingReader for Held<Box<dyn BlockingReader>, C
         self.run(|reader| reader.read(buffer))
     }
 
+    fn opened_len(&self) -> Option<u64> {
+        self.handle.as_ref()?.opened_len()
+    }
+
     fn as_file(&self) -> Option<&File> {
         self.handle.as_ref()?.as_file()
     }

@@ -1,0 +1,256 @@
+//! What can be done on a thread that must not wait, since all that it takes is in memory.
+//!
+//! `openat2` with `RESOLVE_CACHED` opens what it finds by the names that the kernel remembers, and nothing else; that is
+//! what `io_uring` takes for an open that does not wait. The names of which file systems that is good for is
+//! [`Medium`]'s concern, and that of `RESOLVE_NO_XDEV` that the path stays on the one that was asked for.
+//!
+//! Nothing here tells errors: what cannot be done so is done again where waiting is allowed.
+
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ftp_types::{FileKind, VirtualPath};
+use rustix::fs::{self as sys, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::beneath::{CONFINED, Root, kind};
+use super::file::{CAREFUL, LocalReader, MAKE, NEW_FILE};
+use super::staging;
+
+/// What the files of a tree are on, as far as somebody who uses them has to wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// Memory alone: nothing waits, but for pages that were swapped out.
+    Memory,
+    /// A disk of this machine. Whatever has a name in memory has its attributes there, too, and nobody is asked whether
+    /// they are still true.
+    Disk(AccessTimes),
+    /// Anything else. File systems of networks and of programs ask others even for what they remember, or when a file is
+    /// opened; `overlay` does as the one below it, which may be any.
+    Other,
+}
+
+/// When the file system notes that a file was read, which can take a place in its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AccessTimes {
+    Always,
+    /// After each change, and once a day: `relatime`, as usual.
+    Relative,
+    Never,
+}
+
+impl Medium {
+    pub(super) fn of(file: impl AsFd) -> Self {
+        const EXT: u32 = 0xEF53;
+        const XFS: u32 = 0x5846_5342;
+        const BTRFS: u32 = 0x9123_683E;
+        const TMPFS: u32 = 0x0102_1994;
+        const RAMFS: u32 = 0x8584_58F6;
+        // As wide as a register, and of either sign.
+        match sys::fstatfs(&file).map(|system| system.f_type as u32) {
+            Ok(TMPFS | RAMFS) => Self::Memory,
+            Ok(EXT | XFS | BTRFS) => Self::Disk(AccessTimes::of(file)),
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether nothing waits when what was only read is closed. The last one who closes a file that was removed frees its
+    /// blocks. (Should it be removed at this very moment, they are freed here.)
+    pub(super) fn closes_at_once(self, stat: &Stat) -> bool {
+        self != Self::Other && stat.st_nlink > 0
+    }
+
+    /// Reads on, of what is in the page cache. On a file system that lies in memory that is all there is.
+    pub(super) fn try_read(self, file: &File, buffer: &mut [u8]) -> Option<usize> {
+        const WHERE_IT_STANDS: u64 = u64::MAX;
+        match self {
+            Self::Memory => rustix::io::read(file, buffer).ok(),
+            Self::Disk(_) => {
+                sys::fstat(file).ok().filter(|stat| self.leaves_no_trace(stat))?;
+                let mut buffers = [IoSliceMut::new(buffer)];
+                rustix::io::preadv2(file, &mut buffers, WHERE_IT_STANDS, ReadWriteFlags::NOWAIT).ok()
+            }
+            Self::Other => None,
+        }
+    }
+
+    /// Whether reading the file changes nothing of it.
+    fn leaves_no_trace(self, stat: &Stat) -> bool {
+        match self {
+            Self::Memory | Self::Disk(AccessTimes::Never) => true,
+            Self::Disk(AccessTimes::Relative) => is_noted(stat),
+            Self::Disk(AccessTimes::Always) | Self::Other => false,
+        }
+    }
+}
+
+impl AccessTimes {
+    fn of(file: impl AsFd) -> Self {
+        use sys::StatVfsMountFlags as Flags;
+
+        match sys::fstatvfs(file).map(|system| system.f_flag) {
+            Ok(flags) if flags.intersects(Flags::NOATIME | Flags::RDONLY) => Self::Never,
+            Ok(flags) if flags.contains(Flags::RELATIME) => Self::Relative,
+            _ => Self::Always,
+        }
+    }
+}
+
+/// Whether the file has been read since it was changed, and not long ago, so that `relatime` has nothing to note.
+fn is_noted(stat: &Stat) -> bool {
+    let read = (stat.st_atime, stat.st_atime_nsec);
+    let is_newer = read > (stat.st_mtime, stat.st_mtime_nsec) && read > (stat.st_ctime, stat.st_ctime_nsec);
+    let day_ago = SystemTime::now() - NEARLY_A_DAY;
+    let day_ago = day_ago.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    is_newer && u64::try_from(read.0).is_ok_and(|read| read > day_ago)
+}
+
+/// It is a day for the kernel, whose clock is another.
+const NEARLY_A_DAY: Duration = Duration::from_secs(23 * 3600);
+
+/// The medium of a tree, and what is known of the kernel.
+pub(super) struct Cache {
+    device: u64,
+    pub(super) medium: Medium,
+    /// Whether the kernel knows `RESOLVE_CACHED`, as long as it has not said otherwise.
+    is_known: AtomicBool,
+}
+
+impl Cache {
+    pub(super) fn of(directory: impl AsFd) -> Self {
+        let device = sys::fstat(&directory).map_or(0, |stat| stat.st_dev as u64);
+        Self { device, medium: Medium::of(directory), is_known: AtomicBool::new(true) }
+    }
+
+    /// What a file is on that may lie on another file system, somewhere in the tree.
+    pub(super) fn medium_of(&self, stat: &Stat) -> Medium {
+        if stat.st_dev as u64 == self.device { self.medium } else { Medium::Other }
+    }
+}
+
+impl Root {
+    /// Opens what is at the path if all that this takes is in memory.
+    fn try_open_any(&self, path: &VirtualPath, flags: OFlags) -> Option<OwnedFd> {
+        let may_be_cached = self.cache.medium != Medium::Other && !path.components().any(staging::is_staged);
+        let relative = if path.is_root() { b"." } else { path.relative() };
+        may_be_cached.then(|| self.open_cached(&self.directory, relative, flags))?
+    }
+
+    fn open_cached(&self, directory: impl AsFd, relative: &[u8], flags: OFlags) -> Option<OwnedFd> {
+        const CACHED: ResolveFlags = CONFINED.union(ResolveFlags::NO_XDEV).union(ResolveFlags::CACHED);
+        if !self.has_openat2.load(Ordering::Relaxed) || !self.cache.is_known.load(Ordering::Relaxed) {
+            return None;
+        }
+        match sys::openat2(directory, relative, flags, Mode::empty(), CACHED) {
+            Ok(opened) => Some(opened),
+            Err(errno) => {
+                // Kernels before 5.12 do not know what is asked of them.
+                let unknown = matches!(errno, Errno::INVAL | Errno::NOSYS | Errno::PERM);
+                self.cache.is_known.fetch_and(!unknown, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// As [`stat`](Self::stat).
+    pub(super) fn try_stat(&self, path: &VirtualPath) -> Option<Stat> {
+        sys::fstat(self.try_open_any(path, LOOK)?).ok()
+    }
+
+    /// As [`try_stat`](Self::try_stat), of what can be entered, if it is a directory.
+    pub(super) fn try_enter(&self, path: &VirtualPath) -> Option<Stat> {
+        let found = self.try_open_any(path, LOOK)?;
+        let stat = sys::fstat(&found).ok()?;
+        if kind(&stat) == FileKind::Directory {
+            self.open_cached(&found, b".", LOOK)?;
+        }
+        Some(stat)
+    }
+
+    /// Opens a directory to read it.
+    pub(super) fn try_directory(&self, path: &VirtualPath) -> Option<OwnedFd> {
+        self.try_open_any(path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL)
+    }
+
+    /// As [`LocalReader::open`]. What is no file is not opened here either.
+    pub(super) fn try_open(&self, path: &VirtualPath, offset: u64) -> Option<LocalReader> {
+        let is_file = |stat: &Stat| kind(stat) == FileKind::File;
+        self.try_stat(path).filter(is_file)?;
+        let file = File::from(self.try_open_any(path, OFlags::RDONLY | CAREFUL)?);
+        let stat = sys::fstat(&file).ok().filter(is_file)?;
+        LocalReader::start(self, (file, stat), path, offset).ok()
+    }
+
+    /// Makes a file where nothing is by a single call, if that can be.
+    pub(super) fn make_by_one_call(&self, path: &VirtualPath) -> Option<File> {
+        self.make(path, CONFINED)
+    }
+
+    /// Makes a file where nothing is, if it would lie in memory. (A new name is never in the cache.)
+    pub(super) fn try_make(&self, path: &VirtualPath) -> Option<File> {
+        if self.cache.medium == Medium::Memory { self.make(path, CONFINED | ResolveFlags::NO_XDEV) } else { None }
+    }
+
+    fn make(&self, path: &VirtualPath, resolve: ResolveFlags) -> Option<File> {
+        let may_be_made = self.has_openat2.load(Ordering::Relaxed) && !path.components().any(staging::is_staged);
+        let make = || sys::openat2(&self.directory, path.relative(), MAKE, NEW_FILE, resolve).ok();
+        may_be_made.then(make)?.map(File::from)
+    }
+}
+
+/// To look at something without opening it.
+const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When it was read, changed, and its attributes were, in seconds before now.
+    fn stat(read: i64, modified: i64, changed: i64) -> Stat {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+        let mut stat = sys::stat("/").unwrap();
+        (stat.st_atime, stat.st_mtime, stat.st_ctime) = (now - read, now - modified, now - changed);
+        (stat.st_atime_nsec, stat.st_mtime_nsec, stat.st_ctime_nsec) = (5, 5, 5);
+        stat
+    }
+
+    #[test]
+    fn the_first_read_after_a_change_and_of_a_day_is_noted() {
+        let relative = Medium::Disk(AccessTimes::Relative);
+        assert!(relative.leaves_no_trace(&stat(10, 20, 20)));
+        for (read, modified, changed) in
+            [(10, 10, 20), (10, 20, 10), (10, 5, 20), (10, 20, 5), (86_400, 90_000, 90_000)]
+        {
+            assert!(!relative.leaves_no_trace(&stat(read, modified, changed)), "{read} {modified} {changed}");
+        }
+        let mut later = stat(10, 10, 10);
+        later.st_atime_nsec = 6;
+        assert!(relative.leaves_no_trace(&later));
+        assert!(!relative.leaves_no_trace(&stat(
+            i64::from(u32::MAX),
+            i64::from(u32::MAX) + 1,
+            i64::from(u32::MAX) + 1
+        )));
+    }
+
+    #[test]
+    fn other_ways_to_note_reads_do_not_depend_on_the_file() {
+        for stat in [stat(10, 20, 20), stat(20, 10, 10)] {
+            assert!(Medium::Memory.leaves_no_trace(&stat));
+            assert!(Medium::Disk(AccessTimes::Never).leaves_no_trace(&stat));
+            assert!(!Medium::Disk(AccessTimes::Always).leaves_no_trace(&stat));
+            assert!(!Medium::Other.leaves_no_trace(&stat));
+        }
+    }
+
+    #[test]
+    fn file_systems_are_told_apart() {
+        let of = |path: &str| Medium::of(File::open(path).unwrap());
+        assert_eq!(of("/proc"), Medium::Other);
+        let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        assert_eq!(Medium::of(memory), Medium::Memory);
+    }
+}

@@ -1,0 +1,354 @@
+//! What is done at once, what is not, and that it is the same in the end.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
+use futures_lite::future::block_on;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tempfile::TempDir;
+
+use super::at_once::{AccessTimes, Medium};
+use crate::{
+    Backend, BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, Listing, LocalFs, Offload,
+    Reader, Remains, Unblock, UniqueFile, Writer, conformance,
+};
+
+const DISK: Medium = Medium::Disk(AccessTimes::Never);
+
+/// Counts what is not done at once, and does it on the spot.
+#[derive(Clone, Default)]
+struct Hops(Arc<AtomicUsize>);
+
+impl Unblock for Hops {
+    async fn unblock<T, F>(&self, work: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        work()
+    }
+}
+
+impl Hops {
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// What the driver sees of a directory, in blocking functions again: as much as can be is done at once.
+pub(super) struct Eager(Offload<LocalFs, Hops>);
+
+impl Eager {
+    /// As if that were on a file system in memory, with which most is done at once.
+    pub(super) fn in_memory(directory: &Path) -> Self {
+        Self::on(Medium::Memory, directory)
+    }
+
+    fn on(medium: Medium, directory: &Path) -> Self {
+        let fs = LocalFs::open_on(directory, medium).unwrap();
+        Self(Offload::new(Arc::new(fs), Hops::default()))
+    }
+}
+
+impl BlockingBackend for Eager {
+    fn resolve(&self, path: &VirtualPath, follow: Follow) -> Result<VirtualPath, FsError> {
+        block_on(self.0.resolve(path, follow))
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        block_on(self.0.stat(path))
+    }
+
+    fn enter(&self, path: &VirtualPath) -> Result<Metadata, FsError> {
+        block_on(self.0.enter(path))
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
+        Ok(Box::new(Again(block_on(self.0.list(path))?)))
+    }
+
+    fn open(&self, path: &VirtualPath, offset: u64) -> Result<Box<dyn BlockingReader>, FsError> {
+        Ok(Box::new(Again(block_on(self.0.open(path, offset))?)))
+    }
+
+    fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
+        Ok(Box::new(Again(block_on(self.0.create(path, mode))?)))
+    }
+
+    fn create_unique(
+        &self,
+        directory: &VirtualPath,
+        prefix: &[u8],
+    ) -> Result<UniqueFile<Box<dyn BlockingWriter>>, FsError> {
+        let UniqueFile { name, writer } = block_on(self.0.create_unique(directory, prefix))?;
+        Ok(UniqueFile { name, writer: Box::new(Again(writer)) })
+    }
+
+    fn make_directory(&self, path: &VirtualPath) -> Result<(), FsError> {
+        block_on(self.0.make_directory(path))
+    }
+
+    fn remove_directory(&self, path: &VirtualPath) -> Result<(), FsError> {
+        block_on(self.0.remove_directory(path))
+    }
+
+    fn remove_file(&self, path: &VirtualPath) -> Result<(), FsError> {
+        block_on(self.0.remove_file(path))
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FsError> {
+        block_on(self.0.rename(from, to))
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FsError> {
+        block_on(self.0.set_mode(path, mode))
+    }
+
+    fn set_modified(&self, path: &VirtualPath, time: UnixTime) -> Result<(), FsError> {
+        block_on(self.0.set_modified(path, time))
+    }
+}
+
+/// Something open, in blocking functions again.
+struct Again<H: ?Sized>(Box<H>);
+
+impl BlockingReader for Again<dyn Reader> {
+    fn metadata(&mut self) -> Result<Metadata, FsError> {
+        block_on(self.0.metadata())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FsError> {
+        let (read, count) = block_on(self.0.read(vec![0; buffer.len()]));
+        buffer.copy_from_slice(&read);
+        count
+    }
+}
+
+impl BlockingWriter for Again<dyn Writer> {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+        block_on(self.0.write_all(bytes.to_vec())).1
+    }
+
+    fn finish(self: Box<Self>) -> Result<Metadata, FsError> {
+        block_on(self.0.finish())
+    }
+
+    fn remains(&self) -> Remains {
+        self.0.remains()
+    }
+}
+
+impl BlockingListing for Again<dyn Listing> {
+    fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>, FsError> {
+        block_on(self.0.next_batch(max))
+    }
+}
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::try_from(text).unwrap()
+}
+
+/// A tree with a file, whose owner's name is known, and which the kernel remembers.
+struct Place {
+    home: TempDir,
+    hops: Hops,
+    fs: Offload<LocalFs, Hops>,
+}
+
+impl Place {
+    fn on(medium: Medium) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("a")).unwrap();
+        fs::write(home.path().join("a/file"), "content").unwrap();
+        let hops = Hops::default();
+        let fs = LocalFs::open_on(home.path(), medium).unwrap();
+        fs.stat(&path("/a/file")).unwrap();
+        Self { home, fs: Offload::new(Arc::new(fs), hops.clone()), hops }
+    }
+
+    /// Whether the work takes no hop. The kernel may forget what it knows, or be busy with it, at any time, but not
+    /// forever.
+    fn at_once(&self, work: impl Fn(&Offload<LocalFs, Hops>)) -> bool {
+        (0..1000).any(|_| {
+            self.hops.take();
+            work(&self.fs);
+            self.hops.take() == 0
+        })
+    }
+
+    fn open(&self) -> Box<dyn Reader> {
+        block_on(self.fs.open(&path("/a/file"), 0)).unwrap()
+    }
+
+    fn knows_cached(&self) -> bool {
+        let looked = self.at_once(|fs| drop(block_on(fs.stat(&path("/a/file")))));
+        if !looked {
+            println!("this kernel has no RESOLVE_CACHED");
+        }
+        looked
+    }
+}
+
+#[test]
+fn what_is_done_at_once_conforms() {
+    for medium in [Medium::Memory, DISK, Medium::Disk(AccessTimes::Relative)] {
+        let parent = tempfile::tempdir().unwrap();
+        let mut count = 0;
+        conformance::run(|| {
+            count += 1;
+            let home = parent.path().join(count.to_string());
+            fs::create_dir(&home).unwrap();
+            Eager::on(medium, &home)
+        });
+    }
+}
+
+#[test]
+fn what_is_known_is_told_and_opened_at_once() {
+    for medium in [Medium::Memory, DISK] {
+        let place = Place::on(medium);
+        if !place.knows_cached() {
+            continue;
+        }
+        assert!(place.at_once(|fs| assert!(block_on(fs.stat(&VirtualPath::root())).unwrap().is_directory())));
+        assert!(place.at_once(|fs| assert!(block_on(fs.enter(&path("/a"))).unwrap().is_directory())));
+        assert!(place.at_once(|fs| assert_eq!(block_on(fs.enter(&path("/a/file"))).unwrap().len, 7)));
+        assert!(place.at_once(|fs| drop(block_on(fs.list(&path("/a"))).unwrap())));
+        let offset = place.at_once(|fs| {
+            let reader = block_on(fs.open(&path("/a/file"), 3)).unwrap();
+            assert_eq!(reader.opened_len(), Some(7));
+        });
+        assert!(offset);
+    }
+}
+
+#[test]
+fn a_small_file_in_memory_goes_down_without_a_hop() {
+    let place = Place::on(Medium::Memory);
+    let down = |fs: &Offload<LocalFs, Hops>| {
+        let mut reader = block_on(fs.open(&path("/a/file"), 0)).unwrap();
+        let (buffer, count) = block_on(reader.read(vec![0; 8]));
+        assert_eq!((&buffer[..7], count), (&b"content"[..], Ok(7)));
+        assert_eq!(block_on(reader.read(buffer)).1, Ok(0));
+    };
+    assert!(!place.knows_cached() || place.at_once(down));
+}
+
+#[test]
+fn a_small_file_goes_up_into_memory_without_a_hop() {
+    let place = Place::on(Medium::Memory);
+    let up = |fs: &Offload<LocalFs, Hops>| {
+        let mut writer = block_on(fs.create(&path("/a/new"), WriteMode::Replace)).unwrap();
+        assert_eq!(writer.remains(), Remains::Partial);
+        assert_eq!(block_on(writer.write_all(b"what is new".to_vec())), (b"what is new".to_vec(), Ok(())));
+        assert_eq!(block_on(writer.finish()).unwrap().len, 11);
+        fs::remove_file(place.home.path().join("a/new")).unwrap();
+    };
+    assert!(!place.knows_cached() || place.at_once(up));
+    let unfinished = |fs: &Offload<LocalFs, Hops>| {
+        drop(block_on(fs.create(&path("/a/new"), WriteMode::Replace)).unwrap());
+        fs::remove_file(place.home.path().join("a/new")).unwrap();
+    };
+    assert!(!place.knows_cached() || place.at_once(unfinished));
+}
+
+/// A new file on a disk takes a place in the journal, and what others have written may be long.
+#[test]
+fn uploads_to_a_disk_or_over_a_file_are_not_done_at_once() {
+    for (medium, name, mode) in [
+        (DISK, "/a/new", WriteMode::Replace),
+        (Medium::Memory, "/a/file", WriteMode::Replace),
+        (Medium::Memory, "/a/file", WriteMode::From(3)),
+        (Medium::Memory, "/a/file", WriteMode::Append),
+        (Medium::Memory, "/a/.ferry-x.part/new", WriteMode::Replace),
+    ] {
+        let place = Place::on(medium);
+        let made = block_on(place.fs.create(&path(name), mode));
+        assert_eq!(place.hops.take(), 1, "{name} {mode:?}");
+        let Ok(mut writer) = made else { continue };
+        assert_eq!(block_on(writer.write_all(b"new".to_vec())).1, Ok(()));
+        assert!(block_on(writer.finish()).is_ok());
+        assert_eq!(place.hops.take(), 2, "{name} {mode:?}");
+    }
+}
+
+#[test]
+fn of_other_file_systems_nothing_is_done_at_once() {
+    let place = Place::on(Medium::Other);
+    block_on(place.fs.stat(&path("/a/file"))).unwrap();
+    block_on(place.fs.enter(&path("/a"))).unwrap();
+    drop(block_on(place.fs.list(&path("/a"))).unwrap());
+    assert_eq!(place.hops.take(), 4);
+    let mut reader = place.open();
+    assert_eq!(block_on(reader.read(vec![0; 8])).1, Ok(7));
+    drop(reader);
+    drop(block_on(place.fs.create(&path("/a/new"), WriteMode::Replace)).unwrap());
+    assert_eq!(place.hops.take(), 5);
+}
+
+#[test]
+fn what_is_mounted_below_is_not_asked_at_once() {
+    let fs = LocalFs::open_on(Path::new("/"), DISK).unwrap();
+    for _ in 0..10 {
+        assert!(fs.stat(&path("/proc/uptime")).unwrap().is_file());
+        assert_eq!(fs.try_stat(&path("/proc/uptime")), None);
+        assert!(fs.try_open(&path("/proc/uptime"), 0).is_none());
+        let mut reader = fs.open(&path("/proc/uptime"), 0).unwrap();
+        assert_eq!((reader.try_read(&mut [0; 8]), reader.closes_at_once()), (None, false));
+    }
+}
+
+#[test]
+fn what_is_removed_while_it_is_open_is_not_closed_at_once() {
+    let place = Place::on(DISK);
+    let (reader, listing) = (place.open(), block_on(place.fs.list(&path("/a"))).unwrap());
+    let again = place.open();
+    place.hops.take();
+    drop(reader);
+    assert_eq!(place.hops.take(), 0);
+    fs::remove_dir_all(place.home.path().join("a")).unwrap();
+    drop(again);
+    drop(listing);
+    assert_eq!(place.hops.take(), 2, "their blocks are freed now");
+}
+
+#[test]
+fn long_pieces_are_not_copied_at_once() {
+    let place = Place::on(Medium::Memory);
+    let mut writer = block_on(place.fs.create(&path("/long"), WriteMode::Replace)).unwrap();
+    place.hops.take();
+    assert_eq!(block_on(writer.write_all(vec![0; 64 * 1024 + 1])).1, Ok(()));
+    let mut reader = place.open();
+    place.hops.take();
+    assert_eq!(block_on(reader.read(vec![0; 64 * 1024 + 1])).1, Ok(7));
+    assert_eq!(place.hops.take(), 1);
+}
+
+#[test]
+fn what_is_no_file_and_what_is_hidden_is_not_opened_at_once() {
+    let place = Place::on(DISK);
+    mknodat(CWD, place.home.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    fs::write(place.home.path().join("a/.ferry-x.part"), "half").unwrap();
+    std::os::unix::fs::symlink("a/file", place.home.path().join("link")).unwrap();
+    let fs = LocalFs::open_on(place.home.path(), DISK).unwrap();
+    for at in ["/fifo", "/a", "/link", "/a/.ferry-x.part", "/"] {
+        assert!(fs.try_open(&path(at), 0).is_none(), "{at}");
+    }
+    assert!(fs.try_list(&path("/a/file")).is_none() && fs.try_list(&path("/link")).is_none());
+    assert_eq!(fs.try_stat(&path("/a/.ferry-x.part")), None);
+    assert!(!place.knows_cached() || fs.try_stat(&path("/link")).unwrap().kind == FileKind::Symlink);
+    assert!(fs.try_open(&path("/a/file"), 8).is_none(), "behind its end");
+}
+
+#[test]
+fn without_openat2_nothing_is_opened_at_once() {
+    let place = Place::on(DISK);
+    let fs = LocalFs::open_without_openat2(place.home.path()).unwrap();
+    assert_eq!(fs.try_stat(&path("/a/file")), None);
+    assert!(fs.try_create(&path("/a/new"), WriteMode::Replace).is_none());
+    drop(fs.create(&path("/a/new"), WriteMode::Replace).unwrap());
+}
