@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ftp_types::{FileKind, VirtualPath};
-use rustix::fs::{self as sys, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{self as sys, Dev, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::beneath::{CONFINED, Root, kind};
@@ -113,7 +113,7 @@ const NEARLY_A_DAY: Duration = Duration::from_secs(23 * 3600);
 
 /// The medium of a tree, and what is known of the kernel.
 pub(super) struct Cache {
-    device: u64,
+    device: Dev,
     pub(super) medium: Medium,
     /// Whether the kernel knows `RESOLVE_CACHED`, as long as it has not said otherwise.
     is_known: AtomicBool,
@@ -121,13 +121,13 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn of(directory: impl AsFd) -> Self {
-        let device = sys::fstat(&directory).map_or(0, |stat| stat.st_dev as u64);
+        let device = sys::fstat(&directory).map_or(0, |stat| stat.st_dev);
         Self { device, medium: Medium::of(directory), is_known: AtomicBool::new(true) }
     }
 
     /// What a file is on that may lie on another file system, somewhere in the tree.
     pub(super) fn medium_of(&self, stat: &Stat) -> Medium {
-        if stat.st_dev as u64 == self.device { self.medium } else { Medium::Other }
+        if stat.st_dev == self.device { self.medium } else { Medium::Other }
     }
 }
 
