@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath};
-use rustix::fs::{Dir, DirEntry, FileType, Stat};
+use rustix::fs::{self as sys, AtFlags, Dir, DirEntry, FileType, Stat};
 use rustix::io::Errno;
 
-use super::beneath::{Root, kind, stat_name};
+use super::beneath::{Root, kind};
 use super::errno::{Explain, meaning};
-use super::names::{self, Names};
+use super::names::{self, LastNames, Names};
 use super::staging;
 use crate::BlockingListing;
 
@@ -20,32 +20,34 @@ pub(super) struct LocalListing {
 }
 
 impl LocalListing {
-    /// `None` for what is not listed: the directory itself and its parent, files that vanished meanwhile, staged ones.
-    fn entry(&self, found: &DirEntry) -> Result<Option<Entry>, FsError> {
+    /// Adds what is listed: not the directory itself and its parent, files that vanished meanwhile, staged ones.
+    fn add(&self, found: &DirEntry, names: &mut LastNames, batch: &mut Vec<Entry>) -> Result<(), FsError> {
         let name = found.file_name().to_bytes();
         if matches!(name, b"." | b"..") || staging::is_staged(name) {
-            return Ok(None);
+            return Ok(());
         }
-        let metadata = match stat_name(self.names.fd().explain("listing", &self.directory)?, name) {
-            Ok(stat) => metadata(&stat),
-            Err(Errno::NOENT) => return Ok(None),
+        let directory = self.names.fd().explain("listing", &self.directory)?;
+        let metadata = match sys::statat(directory, found.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => with_names(&stat, names.of(stat.st_uid, stat.st_gid)),
+            Err(Errno::NOENT) => return Ok(()),
             Err(_) => Metadata::new(kind_of_entry(found), 0),
         };
-        let mut entry = Entry::new(name.to_vec(), metadata);
-        if entry.metadata.kind == FileKind::Symlink {
+        let is_link = metadata.kind == FileKind::Symlink;
+        batch.push(Entry::new(name.to_vec(), metadata));
+        if let Some(entry) = batch.last_mut().filter(|_| is_link) {
             let path = self.directory.child(name);
             entry.link = Some(path.map(|path| Box::new(self.root.describe_link(&path))).unwrap_or_default());
         }
-        Ok(Some(entry))
+        Ok(())
     }
 }
 
 impl BlockingListing for LocalListing {
     fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>, FsError> {
-        let mut batch = Vec::with_capacity(max.min(256));
+        let (mut batch, mut names) = (Vec::with_capacity(max.min(256)), LastNames::default());
         while batch.len() < max {
             match self.names.read() {
-                Some(Ok(found)) => batch.extend(self.entry(&found)?),
+                Some(Ok(found)) => self.add(&found, &mut names, &mut batch)?,
                 // The directory has been removed, so nothing is in it any more.
                 None | Some(Err(Errno::NOENT)) => break,
                 Some(Err(errno)) => {

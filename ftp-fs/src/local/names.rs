@@ -26,6 +26,18 @@ pub(super) fn known(uid: u32, gid: u32) -> Option<Names> {
     Some((OWNERS.known(uid)?, GROUPS.known(gid)?))
 }
 
+/// The names that were asked for last, of the next file, too, more often than not.
+#[derive(Default)]
+pub(super) struct LastNames(Option<(u32, u32, Names)>);
+
+impl LastNames {
+    pub(super) fn of(&mut self, uid: u32, gid: u32) -> Names {
+        let known = self.0.take().filter(|(last_uid, last_gid, _)| (*last_uid, *last_gid) == (uid, gid));
+        let (.., names) = self.0.insert(known.unwrap_or_else(|| (uid, gid, (owner(uid), group(gid)))));
+        names.clone()
+    }
+}
+
 fn text(name: &OsStr) -> Option<Arc<str>> {
     name.to_str().map(Into::into)
 }
@@ -114,6 +126,14 @@ mod tests {
         assert_eq!(asked(&LOOKUPS), CAPACITY + 1);
         table.get(0);
         assert_eq!((asked(&LOOKUPS), table.with(|known| known.names.len())), (1, 1), "it began anew");
+    }
+
+    #[test]
+    fn the_last_names_are_those_of_who_is_asked_for() {
+        let mut last = LastNames::default();
+        for ids in [(0, 0), (0, 0), (u32::MAX, 0), (0, u32::MAX), (0, 0)] {
+            assert_eq!(last.of(ids.0, ids.1), (owner(ids.0), group(ids.1)), "{ids:?}");
+        }
     }
 
     #[test]
