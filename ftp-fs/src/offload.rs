@@ -310,6 +310,21 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
         })
     }
 
+    fn finish_with(mut self: Box<Self>, last: Vec<u8>) -> BoxFuture<'static, Result<Metadata, FsError>> {
+        Box::pin(async move {
+            let written = self.try_write(&last);
+            if written == Some(last.len()) {
+                return self.finish().await;
+            }
+            let mut writer = self.handle.take().ok_or(FsError::Cancelled)?;
+            let work = move || {
+                writer.write_all(&last[written.unwrap_or(0)..])?;
+                writer.finish()
+            };
+            in_place_or(&self.unblock, work).await
+        })
+    }
+
     fn remains(&self) -> Remains {
         self.handle.as_ref().map_or_else(Remains::default, |writer| writer.remains())
     }

@@ -249,6 +249,13 @@ fn a_small_file_goes_up_into_memory_without_a_hop() {
         fs::remove_file(place.home.path().join("a/new")).unwrap();
     };
     assert!(!place.knows_cached() || place.at_once(up));
+    let at_a_time = |fs: &Offload<LocalFs, Hops>| {
+        let writer = block_on(fs.create(&path("/a/new"), WriteMode::Replace)).unwrap();
+        assert_eq!(block_on(writer.finish_with(b"what is new".to_vec())).unwrap().len, 11);
+        assert_eq!(fs::read(place.home.path().join("a/new")).unwrap(), b"what is new");
+        fs::remove_file(place.home.path().join("a/new")).unwrap();
+    };
+    assert!(!place.knows_cached() || place.at_once(at_a_time));
     let unfinished = |fs: &Offload<LocalFs, Hops>| {
         drop(block_on(fs.create(&path("/a/new"), WriteMode::Replace)).unwrap());
         fs::remove_file(place.home.path().join("a/new")).unwrap();

@@ -57,6 +57,28 @@ fn each_operation_is_one_hop() {
 }
 
 #[test]
+fn the_last_bytes_and_the_end_are_one_hop() {
+    let (hops, fs) = memory();
+    block_on(async {
+        let mut writer = fs.create(&path("/file"), WriteMode::Replace).await.unwrap();
+        writer.write_all(b"con".to_vec()).await.1.unwrap();
+        let before = hops.0.0.load(Ordering::Relaxed);
+        assert_eq!(writer.finish_with(b"tent".to_vec()).await.map(|metadata| metadata.len), Ok(7));
+        assert_eq!(hops.0.0.load(Ordering::Relaxed), before + 1);
+    });
+}
+
+#[test]
+fn an_upload_whose_last_bytes_have_no_room_is_not_finished() {
+    let fs = Offload::new(Arc::new(MemoryFs::with_capacity(5)), Hops::default());
+    block_on(async {
+        let mut writer = fs.create(&path("/file"), WriteMode::Replace).await.unwrap();
+        writer.write_all(b"con".to_vec()).await.1.unwrap();
+        assert_eq!(writer.finish_with(b"tent".to_vec()).await, Err(FsError::NoSpace));
+    });
+}
+
+#[test]
 fn nothing_hops_on_a_thread_that_may_block() {
     let (hops, fs) = memory();
     blocking::allow(|| {
