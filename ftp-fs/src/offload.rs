@@ -349,3 +349,66 @@ impl<H: Handle, U: Unblock> Drop for Offloaded<H, U> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem;
+    use std::sync::Mutex;
+
+    use ftp_types::FileKind;
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Inline;
+
+    impl Unblock for Inline {
+        async fn unblock<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(&self, work: F) -> T {
+            work()
+        }
+    }
+
+    /// Takes two bytes at once, and notes how all came.
+    struct Reluctant(Arc<Mutex<Vec<Written>>>);
+
+    type Written = (&'static str, Vec<u8>);
+
+    impl Reluctant {
+        fn note(&self, how: &'static str, bytes: &[u8]) {
+            self.0.lock().unwrap().push((how, bytes.to_vec()));
+        }
+    }
+
+    impl BlockingWriter for Reluctant {
+        fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+            self.note("waiting", bytes);
+            Ok(())
+        }
+
+        fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
+            let count = bytes.len().min(2);
+            self.note("at once", &bytes[..count]);
+            Some(count)
+        }
+
+        fn finish(self: Box<Self>) -> Result<Metadata, FsError> {
+            Ok(Metadata::new(FileKind::File, 0))
+        }
+    }
+
+    #[test]
+    fn what_was_written_at_once_is_not_written_again() {
+        let noted = Arc::new(Mutex::default());
+        let handle: Box<dyn BlockingWriter> = Box::new(Reluctant(Arc::clone(&noted)));
+        let mut writer = Box::new(Offloaded { handle: Some(handle), unblock: Inline });
+        let take = || mem::take(&mut *noted.lock().unwrap());
+        let in_two = |first: &[u8], then: &[u8]| vec![("at once", first.to_vec()), ("waiting", then.to_vec())];
+        assert_eq!(block_on(writer.write_all(b"abcd".to_vec())), (b"abcd".to_vec(), Ok(())));
+        assert_eq!(take(), in_two(b"ab", b"cd"));
+        assert_eq!(block_on(writer.write_all(b"ef".to_vec())).1, Ok(()));
+        assert_eq!(take(), [("at once", b"ef".to_vec())]);
+        assert!(block_on(writer.finish_with(b"ghi".to_vec())).is_ok());
+        assert_eq!(take(), in_two(b"gh", b"i"));
+    }
+}

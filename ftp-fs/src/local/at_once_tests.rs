@@ -1,16 +1,20 @@
 //! What is done at once, what is not, and that it is the same in the end.
 
-use std::fs;
+use std::fs::{self, File, FileTimes};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::UNIX_EPOCH;
 
 use ftp_types::{Entry, FileKind, FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 use futures_lite::future::block_on;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{Advice, CWD, FileType, Mode, fadvise, inotify, mknodat};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::at_once::{AccessTimes, Medium};
+use super::failure_tests::unprivileged;
 use crate::{
     Backend, BlockingBackend, BlockingListing, BlockingReader, BlockingWriter, Follow, Listing, LocalFs, Offload,
     Reader, Remains, Unblock, UniqueFile, Writer, conformance,
@@ -155,6 +159,7 @@ fn path(text: &str) -> VirtualPath {
 /// A tree with a file, whose owner's name is known, and which the kernel remembers.
 struct Place {
     home: TempDir,
+    medium: Medium,
     hops: Hops,
     fs: Offload<LocalFs, Hops>,
 }
@@ -167,7 +172,7 @@ impl Place {
         let hops = Hops::default();
         let fs = LocalFs::open_on(home.path(), medium).unwrap();
         fs.stat(&path("/a/file")).unwrap();
-        Self { home, fs: Offload::new(Arc::new(fs), hops.clone()), hops }
+        Self { home, medium, fs: Offload::new(Arc::new(fs), hops.clone()), hops }
     }
 
     /// Whether the work takes no hop. The kernel may forget what it knows, or be busy with it, at any time, but not
@@ -182,6 +187,11 @@ impl Place {
 
     fn open(&self) -> Box<dyn Reader> {
         block_on(self.fs.open(&path("/a/file"), 0)).unwrap()
+    }
+
+    /// The same file for those who may wait.
+    fn reader(&self) -> Box<dyn BlockingReader> {
+        LocalFs::open_on(self.home.path(), self.medium).unwrap().open(&path("/a/file"), 0).unwrap()
     }
 
     fn knows_cached(&self) -> bool {
@@ -271,12 +281,16 @@ fn uploads_to_a_disk_or_over_a_file_are_not_done_at_once() {
         (Medium::Memory, "/a/file", WriteMode::Replace),
         (Medium::Memory, "/a/file", WriteMode::From(3)),
         (Medium::Memory, "/a/file", WriteMode::Append),
-        (Medium::Memory, "/a/.ferry-x.part/new", WriteMode::Replace),
+        (Medium::Memory, "/.ferry-x.part/new", WriteMode::Replace),
     ] {
         let place = Place::on(medium);
+        fs::create_dir(place.home.path().join(".ferry-x.part")).unwrap();
         let made = block_on(place.fs.create(&path(name), mode));
         assert_eq!(place.hops.take(), 1, "{name} {mode:?}");
-        let Ok(mut writer) = made else { continue };
+        let Ok(mut writer) = made else {
+            assert!(name.contains("part"));
+            continue;
+        };
         assert_eq!(block_on(writer.write_all(b"new".to_vec())).1, Ok(()));
         assert!(block_on(writer.finish()).is_ok());
         assert_eq!(place.hops.take(), 2, "{name} {mode:?}");
@@ -300,6 +314,13 @@ fn of_other_file_systems_nothing_is_done_at_once() {
 #[test]
 fn what_is_mounted_below_is_not_asked_at_once() {
     let fs = LocalFs::open_on(Path::new("/"), DISK).unwrap();
+    fs.stat(&VirtualPath::root()).unwrap();
+    let device = |at: &str| fs::metadata(at).map_or(0, |found| found.dev());
+    let mounted =
+        ["/dev", "/dev/shm", "/proc", "/sys"].into_iter().filter(|at| ![0, device("/")].contains(&device(at)));
+    for at in mounted {
+        assert_eq!(fs.try_stat(&path(at)), None, "{at}");
+    }
     for _ in 0..10 {
         assert!(fs.stat(&path("/proc/uptime")).unwrap().is_file());
         assert_eq!(fs.try_stat(&path("/proc/uptime")), None);
@@ -321,6 +342,13 @@ fn what_is_removed_while_it_is_open_is_not_closed_at_once() {
     drop(again);
     drop(listing);
     assert_eq!(place.hops.take(), 2, "their blocks are freed now");
+
+    let place = Place::on(Medium::Memory);
+    let writer = block_on(place.fs.create(&path("/a/new"), WriteMode::Replace)).unwrap();
+    fs::remove_file(place.home.path().join("a/new")).unwrap();
+    place.hops.take();
+    drop(writer);
+    assert_eq!(place.hops.take(), 1, "it may be long");
 }
 
 #[test]
@@ -329,6 +357,7 @@ fn long_pieces_are_not_copied_at_once() {
     let mut writer = block_on(place.fs.create(&path("/long"), WriteMode::Replace)).unwrap();
     place.hops.take();
     assert_eq!(block_on(writer.write_all(vec![0; 64 * 1024 + 1])).1, Ok(()));
+    assert_eq!(place.hops.take(), 1);
     let mut reader = place.open();
     place.hops.take();
     assert_eq!(block_on(reader.read(vec![0; 64 * 1024 + 1])).1, Ok(7));
@@ -349,6 +378,62 @@ fn what_is_no_file_and_what_is_hidden_is_not_opened_at_once() {
     assert_eq!(fs.try_stat(&path("/a/.ferry-x.part")), None);
     assert!(!place.knows_cached() || fs.try_stat(&path("/link")).unwrap().kind == FileKind::Symlink);
     assert!(fs.try_open(&path("/a/file"), 8).is_none(), "behind its end");
+}
+
+#[test]
+fn what_is_no_file_is_not_even_touched() {
+    let place = Place::on(DISK);
+    mknodat(CWD, place.home.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&watch, place.home.path().join("fifo"), inotify::WatchFlags::OPEN).unwrap();
+    let fs = LocalFs::open_on(place.home.path(), DISK).unwrap();
+    assert!(fs.try_open(&path("/fifo"), 0).is_none());
+    assert!(fs.open(&path("/fifo"), 0).is_err());
+    assert_eq!(rustix::io::read(&watch, &mut [0; 1000]), Err(Errno::AGAIN), "nobody who writes to it may notice");
+    File::options().read(true).write(true).open(place.home.path().join("fifo")).unwrap();
+    assert!(rustix::io::read(&watch, &mut [0; 1000]).is_ok(), "that would be seen");
+}
+
+#[test]
+fn a_directory_that_lets_nobody_in_is_not_entered_at_once() {
+    let place = Place::on(DISK);
+    fs::set_permissions(place.home.path().join("a"), fs::Permissions::from_mode(0o644)).unwrap();
+    let fs = LocalFs::open_on(place.home.path(), DISK).unwrap();
+    unprivileged(|| {
+        assert_eq!(fs.try_enter(&path("/a")), None);
+        assert_eq!(fs.enter(&path("/a")), Err(FsError::Refused));
+    });
+    fs::set_permissions(place.home.path().join("a"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Which takes a place in the journal.
+#[test]
+fn a_read_that_has_to_be_noted_is_not_done_at_once() {
+    let place = Place::on(Medium::Disk(AccessTimes::Always));
+    let reads = |place: &Place| place.reader().try_read(&mut [0; 8]);
+    assert_eq!(reads(&place), None);
+    let place = Place::on(Medium::Disk(AccessTimes::Relative));
+    let file = File::options().write(true).open(place.home.path().join("a/file")).unwrap();
+    file.set_times(FileTimes::new().set_accessed(UNIX_EPOCH)).unwrap();
+    assert_eq!(reads(&place), None);
+}
+
+#[test]
+fn what_is_not_in_the_page_cache_is_not_read_at_once() {
+    let place = Place::on(DISK);
+    let file = File::open(place.home.path().join("a/file")).unwrap();
+    if !matches!(Medium::of(&file), Medium::Disk(_)) {
+        println!("this is no disk");
+        return;
+    }
+    // The system drops a page when it can.
+    let is_left = (0..1000).any(|_| {
+        file.sync_all().unwrap();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        place.reader().try_read(&mut [0; 8]).is_none()
+    });
+    assert!(is_left);
+    assert_eq!(place.reader().read(&mut [0; 8]), Ok(7));
 }
 
 #[test]
