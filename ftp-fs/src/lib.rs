@@ -47,6 +47,7 @@ mod lockout;
 mod memory;
 mod mount;
 mod offload;
+mod offloaded;
 mod password;
 mod rules;
 pub mod system;

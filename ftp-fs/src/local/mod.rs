@@ -10,6 +10,8 @@ mod at_once;
 mod at_once_tests;
 #[cfg(unix)]
 mod beneath;
+#[cfg(all(target_os = "linux", test))]
+mod eager;
 #[cfg(unix)]
 mod errno;
 #[cfg(all(target_os = "linux", test))]

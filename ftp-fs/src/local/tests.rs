@@ -11,7 +11,7 @@ use ftp_types::{FileKind, FsError, UnixTime, VirtualPath, WriteMode};
 use tempfile::TempDir;
 
 #[cfg(target_os = "linux")]
-use super::at_once_tests::Eager;
+use super::eager::Eager;
 use crate::{BlockingBackend, Follow, LocalFs, conformance};
 
 /// `home` is served, `outside` stands beside it and must never be touched.
