@@ -170,9 +170,10 @@ impl Root {
         Some(stat)
     }
 
-    /// Opens a directory to read it.
+    /// Opens a directory to read it, if it lies in memory: XFS begins to read it when it is opened.
     pub(super) fn try_directory(&self, path: &VirtualPath) -> Option<OwnedFd> {
-        self.try_open_any(path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL)
+        let open = || self.try_open_any(path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL);
+        if self.cache.medium == Medium::Memory { open() } else { None }
     }
 
     /// As [`LocalReader::open`]. What is no file is not opened here either.

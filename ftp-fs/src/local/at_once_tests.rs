@@ -94,7 +94,8 @@ fn what_is_known_is_told_and_opened_at_once() {
         assert!(place.at_once(|fs| assert!(block_on(fs.stat(&VirtualPath::root())).unwrap().is_directory())));
         assert!(place.at_once(|fs| assert!(block_on(fs.enter(&path("/a"))).unwrap().is_directory())));
         assert!(place.at_once(|fs| assert_eq!(block_on(fs.enter(&path("/a/file"))).unwrap().len, 7)));
-        assert!(place.at_once(|fs| drop(block_on(fs.list(&path("/a"))).unwrap())));
+        let lists = place.at_once(|fs| drop(block_on(fs.list(&path("/a"))).unwrap()));
+        assert_eq!(lists, medium == Medium::Memory, "{medium:?}");
         let offset = place.at_once(|fs| {
             let reader = block_on(fs.open(&path("/a/file"), 3)).unwrap();
             assert_eq!(reader.opened_len(), Some(7));
@@ -237,7 +238,7 @@ fn what_is_no_file_and_what_is_hidden_is_not_opened_at_once() {
     mknodat(CWD, place.home.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
     fs::write(place.home.path().join("a/.ferry-x.part"), "half").unwrap();
     std::os::unix::fs::symlink("a/file", place.home.path().join("link")).unwrap();
-    let fs = LocalFs::open_on(place.home.path(), DISK).unwrap();
+    let fs = LocalFs::open_on(place.home.path(), Medium::Memory).unwrap();
     for at in ["/fifo", "/a", "/link", "/a/.ferry-x.part", "/"] {
         assert!(fs.try_open(&path(at), 0).is_none(), "{at}");
     }
