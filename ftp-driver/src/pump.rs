@@ -66,8 +66,8 @@ pub(crate) async fn upload<R: Runtime>(
     piece: usize,
 ) -> Result<(), TransferError> {
     let decoder = (representation == Representation::Ascii).then(AsciiDecoder::new);
-    copy_in(wire, &mut *writer, decoder, piece).await?;
-    writer.finish().await.map_err(TransferError::Storage)?;
+    let last = copy_in(wire, &mut *writer, decoder, piece).await?;
+    writer.finish_with(last).await.map_err(TransferError::Storage)?;
     // The file is whole; a client that is gone by now has lost nothing but the farewell.
     let _ = wire.finish_receiving().await;
     Ok(())
@@ -143,12 +143,13 @@ async fn copy_out<R: Runtime>(
     }
 }
 
+/// Returns the last bytes, which are yet to be written: of a small file, all.
 async fn copy_in<R: Runtime>(
     wire: &mut Wire<R>,
     writer: &mut dyn Writer,
     mut decoder: Option<AsciiDecoder>,
     piece: usize,
-) -> Result<(), TransferError> {
+) -> Result<Vec<u8>, TransferError> {
     let mut room = FIRST.min(piece);
     let (mut chunk, mut spare) = (vec![0; room], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
@@ -171,10 +172,7 @@ async fn copy_in<R: Runtime>(
     if let Some(decoder) = decoder {
         decoder.finish(&mut full);
     }
-    if full.is_empty() {
-        return Ok(());
-    }
-    writer.write_all(full).await.1.map_err(TransferError::Storage)
+    Ok(full)
 }
 
 /// Takes what was received out as it is to be written, and leaves a buffer of that length to receive into.

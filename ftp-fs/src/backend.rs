@@ -313,13 +313,15 @@ pub trait Writer: Send {
     fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)>;
     /// Ends the upload, as for [`BlockingWriter::finish`].
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>>;
-    /// Writes the last bytes and ends the upload, all at a time.
+    /// Writes the last bytes, if there are any, and ends the upload, all at a time.
     fn finish_with(mut self: Box<Self>, last: Vec<u8>) -> BoxFuture<'static, Result<Metadata, FsError>>
     where
         Self: 'static,
     {
         Box::pin(async move {
-            self.write_all(last).await.1?;
+            if !last.is_empty() {
+                self.write_all(last).await.1?;
+            }
             self.finish().await
         })
     }

@@ -145,13 +145,13 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
 
     fn finish_with(mut self: Box<Self>, last: Vec<u8>) -> BoxFuture<'static, Result<Metadata, FsError>> {
         Box::pin(async move {
-            let written = self.try_write(&last);
-            if written == Some(last.len()) {
+            let written = if last.is_empty() { 0 } else { self.try_write(&last).unwrap_or(0) };
+            if written == last.len() {
                 return self.finish().await;
             }
             let mut writer = self.handle.take().ok_or(FsError::Cancelled)?;
             let work = move || {
-                writer.write_all(&last[written.unwrap_or(0)..])?;
+                writer.write_all(&last[written..])?;
                 writer.finish()
             };
             in_place_or(&self.unblock, work).await
