@@ -1,42 +1,43 @@
 //! The Ferry FTP server on smol, and on every other executor.
 //!
 //! smol's reactor and its pool for blocking work have threads of their own, so that [`SmolRuntime`] works wherever a
-//! future is polled: in smol, in async-std, in `block_on` on a plain thread. [`Server`] is the common case. Those who
+//! future is polled: in smol, in async-std, in `block_on` on a plain thread. Sessions cost the least on the threads of
+//! [`Workers`], which have reactors of their own. [`Server`] is the common case. Those who
 //! accept connections themselves give them to [`ftp_driver::serve_connection`].
 
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+mod reactor;
+#[cfg(not(unix))]
+#[path = "reactor_other.rs"]
+mod reactor;
 mod server;
+mod socket;
+mod stream;
+mod timer;
+mod workers;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::pin::Pin;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::OnceLock;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time;
 
-use async_io::Async;
-use ftp_driver::{Runtime, Stream, sockets};
+use ftp_driver::{Runtime, sockets};
 use ftp_fs::Unblock;
 use ftp_proto::Instant;
-use futures_io::{AsyncRead, AsyncWrite};
-use socket2::{SockRef, Socket};
 
 pub use ftp_driver::Handle as ServerHandle;
 pub use server::{Server, ServerBuilder};
+pub use stream::{SmolListener, SmolStream};
+pub use timer::Timer;
+pub use workers::Workers;
 
 /// smol, as the driver sees it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmolRuntime;
-
-/// A TCP connection in smol's reactor.
-#[derive(Debug)]
-pub struct SmolStream(Async<TcpStream>);
-
-/// A timer in smol's reactor.
-#[derive(Debug)]
-pub struct Timer(async_io::Timer);
 
 impl SmolRuntime {
     /// smol needs nothing.
@@ -50,21 +51,15 @@ impl SmolRuntime {
     /// # Errors
     /// What the system says.
     pub fn stream(&self, stream: TcpStream) -> io::Result<SmolStream> {
-        Async::new(stream).map(SmolStream)
+        SmolStream::new(stream)
     }
 
     /// Takes a listener over.
     ///
     /// # Errors
     /// What the system says.
-    pub fn listener(&self, listener: TcpListener) -> io::Result<Async<TcpListener>> {
-        Async::new(listener)
-    }
-}
-
-impl From<Async<TcpStream>> for SmolStream {
-    fn from(stream: Async<TcpStream>) -> Self {
-        Self(stream)
+    pub fn listener(&self, listener: TcpListener) -> io::Result<SmolListener> {
+        SmolListener::new(listener)
     }
 }
 
@@ -80,7 +75,7 @@ impl Unblock for SmolRuntime {
 
 impl Runtime for SmolRuntime {
     type Stream = SmolStream;
-    type Listener = Async<TcpListener>;
+    type Listener = SmolListener;
     type Timer = Timer;
 
     fn now(&self) -> Instant {
@@ -88,15 +83,13 @@ impl Runtime for SmolRuntime {
     }
 
     fn timer(&self, at: Instant) -> Timer {
-        // A moment beyond what the clock can hold never comes.
-        let timer = epoch().checked_add(at.since_epoch()).map_or_else(async_io::Timer::never, async_io::Timer::at);
-        Timer(timer)
+        Timer::new(epoch().checked_add(at.since_epoch()))
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<(Self::Listener, SocketAddr)> {
-        let listener = self.listener(sockets::listen_for_data(address)?)?;
-        let address = listener.get_ref().local_addr()?;
-        Ok((listener, address))
+        let listener = sockets::listen_for_data(address)?;
+        let address = listener.local_addr()?;
+        Ok((self.listener(listener)?, address))
     }
 
     fn poll_accept(
@@ -104,13 +97,7 @@ impl Runtime for SmolRuntime {
         listener: &Self::Listener,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Stream, SocketAddr)>> {
-        loop {
-            match listener.get_ref().accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(listener.poll_readable(cx))?,
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok((stream, peer)) => return Poll::Ready(self.stream(stream).map(|stream| (stream, peer))),
-            }
-        }
+        listener.poll_accept(cx)
     }
 
     fn connect(
@@ -120,59 +107,10 @@ impl Runtime for SmolRuntime {
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         let connecting = sockets::connect(local, remote).and_then(|stream| self.stream(stream));
         async move {
-            let stream = connecting?;
-            stream.0.writable().await?;
-            stream.0.get_ref().take_error()?.map_or(Ok(stream), Err)
+            let mut stream = connecting?;
+            poll_fn(|cx| stream.poll_connected(cx)).await?;
+            Ok(stream)
         }
-    }
-}
-
-impl Stream for SmolStream {
-    fn socket(&self) -> Option<SockRef<'_>> {
-        Some(SockRef::from(self.0.get_ref()))
-    }
-
-    fn poll_write_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: &mut dyn FnMut(&Socket) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let socket = SockRef::from(self.0.get_ref());
-        loop {
-            match write(&socket) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_writable(cx))?,
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-}
-
-impl AsyncRead for SmolStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for SmolStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    /// `Async` itself only flushes here.
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.get_ref().shutdown(Shutdown::Write))
-    }
-}
-
-impl Future for Timer {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx).map(drop)
     }
 }
 

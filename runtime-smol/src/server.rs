@@ -6,17 +6,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use async_executor::Executor;
-use async_io::Async;
 use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
 use ftp_fs::BoxFuture;
 
-use crate::SmolRuntime;
+use crate::{SmolListener, SmolRuntime, Workers};
 
 /// Listeners and the service behind them, ready to serve.
 #[derive(Debug)]
 #[must_use]
 pub struct Server {
-    listeners: Vec<Async<TcpListener>>,
+    listeners: Vec<SmolListener>,
     handle: Handle,
 }
 
@@ -74,6 +73,16 @@ impl Server {
         self.serve_with(move |session| executor.spawn(session).detach())
     }
 
+    /// The same on threads that are made for it, where sessions cost the least: the accepting runs there, too, and the
+    /// returned future only waits for its end.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the listeners; sessions go on in the threads.
+    pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
+        let spawning = workers.clone();
+        workers.spawn_beside(self.serve_with(move |session| spawning.spawn(session).detach()))
+    }
+
     /// The same with sessions as tasks of whatever runs futures.
     ///
     /// # Cancellation
@@ -122,7 +131,7 @@ impl ServerBuilder {
     pub fn build(self) -> io::Result<Server> {
         let endpoints = self.listeners.iter().map(endpoint).collect::<io::Result<Vec<_>>>()?;
         let listeners =
-            self.listeners.into_iter().map(|(listener, _)| Async::new(listener)).collect::<io::Result<_>>()?;
+            self.listeners.into_iter().map(|(listener, _)| SmolListener::new(listener)).collect::<io::Result<_>>()?;
         Ok(Server { handle: Handle::new(&self.service, endpoints), listeners })
     }
 }

@@ -1,4 +1,5 @@
-//! Sessions over real sockets of the loopback interface, the same on tokio and on smol.
+//! Sessions over real sockets of the loopback interface, the same on tokio and on smol, there with smol's reactor and
+//! with those of threads.
 
 mod abort;
 mod certificates;
@@ -16,7 +17,7 @@ mod server;
 mod stop;
 mod transfers;
 
-/// Makes each function a test on both runtimes. It gets a function that starts a server.
+/// Makes each function a test on both runtimes, and on threads that have a reactor each. It gets a function that starts a server.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_tokio {
@@ -24,6 +25,9 @@ macro_rules! on_both {
         }
         mod on_smol {
             $(#[test] fn $name() { super::$name(crate::server::on_smol); })*
+        }
+        mod on_workers {
+            $(#[test] fn $name() { super::$name(crate::server::on_workers); })*
         }
     };
 }

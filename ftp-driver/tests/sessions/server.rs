@@ -49,13 +49,26 @@ pub(crate) fn on_tokio(service: Service) -> Server {
 
 pub(crate) fn on_smol(service: Service) -> Server {
     Server::start(move |tell| {
-        let listeners = listeners().into_iter();
-        let server =
-            listeners.fold(ftp_runtime_smol::Server::builder(service), |server, listener| server.listener(listener));
-        let server = server.bind_implicit_tls(any_port()).unwrap().build().unwrap();
+        let server = smol_server(service);
         tell.send(server.handle()).unwrap();
         async_io::block_on(server.serve());
     })
+}
+
+pub(crate) fn on_workers(service: Service) -> Server {
+    Server::start(move |tell| {
+        let workers = ftp_runtime_smol::Workers::start(2).unwrap();
+        let server = smol_server(service);
+        tell.send(server.handle()).unwrap();
+        async_io::block_on(server.serve_by(&workers));
+    })
+}
+
+fn smol_server(service: Service) -> ftp_runtime_smol::Server {
+    let listeners = listeners().into_iter();
+    let server =
+        listeners.fold(ftp_runtime_smol::Server::builder(service), |server, listener| server.listener(listener));
+    server.bind_implicit_tls(any_port()).unwrap().build().unwrap()
 }
 
 impl Server {
