@@ -74,6 +74,10 @@ impl BlockingAuthenticator for Accounts {
         self.offered().authenticate(attempt)
     }
 
+    fn authenticate_at_once(&self, attempt: &LoginAttempt) -> Option<Account> {
+        self.offered().authenticate_at_once(attempt)
+    }
+
     fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
         self.offered().authenticate_certificate(login)
     }
@@ -93,6 +97,11 @@ impl BlockingAuthenticator for Offered {
             let _ = machine.authenticate(&wrong);
         }
         judged
+    }
+
+    /// Accounts of the machine have passwords, and the names of the file go before theirs.
+    fn authenticate_at_once(&self, attempt: &LoginAttempt) -> Option<Account> {
+        self.users.authenticate_at_once(attempt)
     }
 
     /// Accounts of the machine have passwords.

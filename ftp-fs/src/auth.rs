@@ -163,6 +163,14 @@ pub trait BlockingAuthenticator: Send + Sync + 'static {
     /// As [`AuthError`] says.
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError>;
 
+    /// Lets in at once whoever needs no proof that is secret or slow to verify: the anonymous user, above all. It is
+    /// called before [`authenticate`](Self::authenticate), where nothing may block. `None`, as by default, leaves the
+    /// attempt to that, which is where all that are refused belong: how long it takes must not depend on the name.
+    fn authenticate_at_once(&self, attempt: &LoginAttempt) -> Option<Account> {
+        let _ = attempt;
+        None
+    }
+
     /// Says whether the client's certificate alone will do for this user; for nobody, by default.
     ///
     /// # Errors
@@ -189,6 +197,10 @@ pub trait Authenticator: Send + Sync + 'static {
 impl<A: BlockingAuthenticator + ?Sized> BlockingAuthenticator for Arc<A> {
     fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
         (**self).authenticate(attempt)
+    }
+
+    fn authenticate_at_once(&self, attempt: &LoginAttempt) -> Option<Account> {
+        (**self).authenticate_at_once(attempt)
     }
 
     fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {

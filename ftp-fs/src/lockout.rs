@@ -144,6 +144,14 @@ impl<A: BlockingAuthenticator> BlockingAuthenticator for Lockout<A> {
         result
     }
 
+    fn authenticate_at_once(&self, attempt: &LoginAttempt) -> Option<Account> {
+        let address = attempt.peer.ip();
+        if self.with(|table, now| table.is_locked(address, now)) {
+            return None;
+        }
+        self.inner.authenticate_at_once(attempt)
+    }
+
     /// A certificate is no guess: it neither counts nor is kept out.
     fn authenticate_certificate(&self, login: &CertificateLogin) -> Result<Account, AuthError> {
         self.inner.authenticate_certificate(login)

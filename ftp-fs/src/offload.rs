@@ -1,8 +1,8 @@
 //! From blocking to async: every call runs where blocking is allowed.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use async_lock::Semaphore;
@@ -40,13 +40,14 @@ pub trait Unblock: Clone + Send + Sync + 'static {
 pub struct Offload<B: ?Sized, U> {
     inner: Arc<B>,
     unblock: U,
-    logins: Arc<Semaphore>,
+    /// Turns of logins, once there is one: back ends have none.
+    logins: OnceLock<Arc<Semaphore>>,
 }
 
 impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
     /// Wraps `inner`, whose work `unblock` runs.
     pub fn new(inner: Arc<B>, unblock: U) -> Self {
-        Self { inner, unblock, logins: Arc::new(Semaphore::new(logins_at_once())) }
+        Self { inner, unblock, logins: OnceLock::new() }
     }
 
     fn run<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'static, T> {
@@ -71,7 +72,7 @@ impl<B: ?Sized + Send + Sync + 'static, U: Unblock> Offload<B, U> {
 
     fn run_in_turn<T: Send + 'static>(&self, work: impl FnOnce(&B) -> T + Send + 'static) -> BoxFuture<'_, T> {
         Box::pin(async move {
-            let turn = self.logins.acquire_arc().await;
+            let turn = self.logins.get_or_init(|| Arc::new(Semaphore::new(logins_at_once()))).acquire_arc().await;
             self.run(move |inner| {
                 // The turn ends with the work, which goes on when the client has left.
                 let _turn = turn;
@@ -169,6 +170,9 @@ impl<B: BlockingBackend + ?Sized, U: Unblock> Backend for Offload<B, U> {
 /// their turn without a thread.
 impl<A: BlockingAuthenticator + ?Sized, U: Unblock> Authenticator for Offload<A, U> {
     fn authenticate(&self, attempt: LoginAttempt) -> BoxFuture<'_, Result<Account, AuthError>> {
+        if let Some(account) = self.inner.authenticate_at_once(&attempt) {
+            return Box::pin(ready(Ok(account)));
+        }
         self.run_in_turn(move |inner| inner.authenticate(&attempt))
     }
 

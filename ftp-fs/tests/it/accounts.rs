@@ -276,6 +276,39 @@ fn the_right_password_does_not_help_who_is_locked_out() {
     assert!(rejected(login(&guarded, "alice", "x")), "and have not been forgotten");
 }
 
+/// All others are judged where that may take its time, so that none of them can be told from a name that nobody has.
+#[test]
+fn whoever_needs_no_password_is_let_in_at_once_and_nobody_else_is_judged_then() {
+    let users = VirtualUsers::new();
+    users.add_anonymous(memory(), Permissions::READ).map(drop).unwrap();
+    let carol =
+        NewUser::new(user("carol"), Credential::Any, memory()).certificate(certificate("carol's").fingerprint());
+    users.add(carol.require_certificate(true)).unwrap();
+    let hash = Credential::Hash(hash_password(&Secret::from("x")));
+    for (name, credential) in [("alice", plain("x")), ("bob", hash), ("dora", Credential::None)] {
+        users.add(NewUser::new(user(name), credential, memory())).unwrap();
+    }
+    let at_once = |name: &str, password: &str| users.authenticate_at_once(&attempt(name, password));
+    assert_eq!(at_once("ftp", "any").unwrap().user, user("ftp"));
+    for name in ["alice", "bob", "carol", "dora", "nobody"] {
+        assert!(at_once(name, "x").is_none() && at_once(name, "y").is_none(), "{name}");
+    }
+    let shown = LoginAttempt { certificate: Some(certificate("carol's")), secure: true, ..attempt("carol", "any") };
+    assert!(users.authenticate_at_once(&shown).is_some());
+}
+
+#[test]
+fn nobody_is_let_in_at_once_from_an_address_that_is_locked_out() {
+    let users = VirtualUsers::new();
+    users.add_anonymous(memory(), Permissions::READ).map(drop).unwrap();
+    let policy = LockoutPolicy { failures: 1, window: Duration::from_secs(3600), addresses: 10 };
+    let guarded = Arc::new(Lockout::new(users, policy));
+    assert!(guarded.authenticate_at_once(&attempt("ftp", "")).is_some());
+    assert!(rejected(login(&guarded, "alice", "guess")));
+    assert!(guarded.authenticate_at_once(&attempt("ftp", "")).is_none());
+    assert!(rejected(login(&guarded, "ftp", "")));
+}
+
 #[test]
 fn a_blocking_authenticator_is_an_async_one_through_offload() {
     let users = VirtualUsers::new();

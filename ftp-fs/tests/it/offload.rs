@@ -8,10 +8,10 @@ use std::task::{Context, Waker};
 
 use crate::common::{path, user};
 use ftp_fs::{
-    Authenticator, Backend, BlockingBackend, LocalFs, LoginAttempt, MemoryFs, Offload, Reader, Unblock, VirtualUsers,
-    blocking,
+    Authenticator, Backend, BlockingBackend, LocalFs, LoginAttempt, MemoryFs, Offload, Reader, Storage, Unblock,
+    VirtualUsers, blocking,
 };
-use ftp_types::{FsError, Secret, VirtualPath, WriteMode};
+use ftp_types::{FsError, Permissions, Secret, VirtualPath, WriteMode};
 use futures_lite::future::block_on;
 
 /// Counts its hops, and swallows the work of one when told to.
@@ -156,15 +156,30 @@ impl Unblock for Threads {
     }
 }
 
+fn attempt(name: &str) -> LoginAttempt {
+    let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
+    LoginAttempt { user: user(name), password: Secret::from("guess"), peer, local, secure: false, certificate: None }
+}
+
+#[test]
+fn whoever_is_let_in_at_once_takes_no_thread() {
+    let threads = Threads::default();
+    let users = VirtualUsers::new();
+    users.add_anonymous(Storage::blocking(MemoryFs::new()), Permissions::READ).map(drop).unwrap();
+    let users = Offload::new(Arc::new(users), threads.clone());
+    assert!(block_on(users.authenticate(attempt("anonymous"))).is_ok());
+    assert!(threads.0.lock().unwrap().is_empty());
+    let mut guess = users.authenticate(attempt("alice"));
+    assert!(guess.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(threads.0.lock().unwrap().len(), 1);
+}
+
 #[test]
 fn clients_that_leave_while_their_login_is_judged_take_no_more_threads_than_those_that_stay() {
     let threads = Threads::default();
     let users = Offload::new(Arc::new(VirtualUsers::new()), threads.clone());
     let begin_and_leave = || {
-        let (peer, local) = ("192.0.2.1:1025".parse().unwrap(), "192.0.2.2:21".parse().unwrap());
-        let (user, password) = (user("alice"), Secret::from("guess"));
-        let mut login =
-            users.authenticate(LoginAttempt { user, password, peer, local, secure: false, certificate: None });
+        let mut login = users.authenticate(attempt("alice"));
         assert!(login.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     };
     (0..10_000).for_each(|_| begin_and_leave());
