@@ -35,14 +35,17 @@ use crate::wire::{self, ClosesFirst, Meter, Wire};
 pub(crate) struct Actions<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) service: Service,
-    pub(crate) route: Route,
+    /// The ends of the client's connection.
+    client: Addresses,
+    /// The local end of the socket, where a proxy stands in between.
+    socket_local: Option<Box<SocketAddr>>,
     pub(crate) holdings: Holdings<R>,
     pub(crate) outlet: Outlet,
-    pub(crate) tls: Option<SessionTls>,
+    pub(crate) tls: Option<Box<SessionTls>>,
     /// Whether the control connection is under TLS.
     pub(crate) secured: bool,
     /// What the client presented there.
-    pub(crate) certificate: Option<ClientCertificate>,
+    pub(crate) certificate: Option<Box<ClientCertificate>>,
     closes_first: ClosesFirst,
 }
 
@@ -50,7 +53,20 @@ impl<R: Runtime> Actions<R> {
     pub(crate) fn new(runtime: R, service: Service, route: Route, holdings: Holdings<R>) -> Self {
         let (outlet, closes_first) = (Outlet::default(), ClosesFirst::default());
         let (tls, certificate) = (None, None);
-        Self { runtime, service, route, holdings, outlet, tls, secured: false, certificate, closes_first }
+        let client = route.client;
+        let socket_local = (route.socket.local != client.local).then(|| Box::new(route.socket.local));
+        Self {
+            runtime,
+            service,
+            client,
+            socket_local,
+            holdings,
+            outlet,
+            tls,
+            secured: false,
+            certificate,
+            closes_first,
+        }
     }
 
     /// Starts the action; `None` when it was answered at once.
@@ -68,6 +84,10 @@ impl<R: Runtime> Actions<R> {
         })
     }
 
+    fn socket_local(&self) -> SocketAddr {
+        self.socket_local.as_deref().copied().unwrap_or(self.client.local)
+    }
+
     fn authenticate(&self, ticket: Ticket<Authenticate>) -> Box<dyn Running<R>> {
         let work = self.judge(ticket.request());
         let (runtime, service) = (self.runtime.clone(), self.service.clone());
@@ -81,8 +101,8 @@ impl<R: Runtime> Actions<R> {
     }
 
     fn judge(&self, Authenticate { user, proof }: &Authenticate) -> BoxFuture<'static, Result<Account, AuthError>> {
-        let Addresses { peer, local } = self.route.client;
-        let (user, certificate) = (user.clone(), self.certificate.clone());
+        let Addresses { peer, local } = self.client;
+        let (user, certificate) = (user.clone(), self.certificate.as_deref().cloned());
         let authenticator = self.service.authenticator(&self.runtime);
         match (proof, certificate) {
             (Proof::Password(password), certificate) => {
@@ -119,7 +139,7 @@ impl<R: Runtime> Actions<R> {
 
     fn open(&self, ticket: Ticket<Open>) -> Box<dyn Running<R>> {
         let (account, Open { target, only_check }) = (self.account(), ticket.request().clone());
-        let (tls, traced) = (self.tls.clone(), self.service.settings.hooks.is_some());
+        let (tls, traced) = (self.tls.as_deref().cloned(), self.service.settings.hooks.is_some());
         let work = async move {
             let LoggedIn { view, limits } = account?;
             if only_check {
@@ -140,7 +160,7 @@ impl<R: Runtime> Actions<R> {
                   id,
                   holdings: &mut Holdings<R>| {
                 let (file, opened, trace) = result?;
-                holdings.traces.file = trace;
+                holdings.traces.file = trace.map(Box::new);
                 if let Some(file) = file {
                     tls.inspect(|tls| tls.purpose().prepare(purpose(&file.handle)));
                     holdings.files.keep(id, file);
@@ -201,7 +221,7 @@ impl<R: Runtime> Actions<R> {
     }
 
     fn told(&self, now: Instant) -> Told {
-        match self.service.settings.masquerades.told_at(self.route.client.local.ip()) {
+        match self.service.settings.masquerades.told_at(self.client.local.ip()) {
             Told::Host(host) => match self.service.shared.names.known(&host, now) {
                 Some(address) => Told::Known(Some(IpAddr::V4(address))),
                 None => Told::Host(host),
@@ -222,12 +242,12 @@ impl<R: Runtime> Actions<R> {
     /// Makes socket addresses of that on which the control connection has come in. The one that the core knows is that
     /// which the client came to: it may be a proxy's.
     fn own(&self) -> impl Fn(u16) -> SocketAddr + Send + Sync + use<R> {
-        self.local(self.route.socket.local.ip())
+        self.local(self.socket_local().ip())
     }
 
     /// Makes socket addresses of this address, in the scope of the control connection.
     fn local(&self, address: IpAddr) -> impl Fn(u16) -> SocketAddr + Send + Sync + use<R> {
-        let scope = if let SocketAddr::V6(local) = self.route.socket.local { local.scope_id() } else { 0 };
+        let scope = if let SocketAddr::V6(local) = self.socket_local() { local.scope_id() } else { 0 };
         move |port| sockets::with_scope(SocketAddr::new(address.to_canonical(), port), scope)
     }
 
@@ -245,7 +265,7 @@ impl<R: Runtime> Actions<R> {
     fn connect(&self, ticket: Ticket<Connect>) -> Box<dyn Running<R>> {
         let Connect { address } = *ticket.request();
         let remote = self.local(address.ip())(address.port());
-        let connecting = self.runtime.connect(self.route.socket.local.ip().to_canonical(), remote);
+        let connecting = self.runtime.connect(self.socket_local().ip().to_canonical(), remote);
         let work = async move {
             let stream = connecting.await.map_err(|error| connect_error(&error))?;
             sockets::prepare_data(&stream);
@@ -260,8 +280,8 @@ impl<R: Runtime> Actions<R> {
             Channel::Data(id) => Some(id),
             Channel::Control => None,
         };
-        let (stream, tls) = (name.and_then(|id| self.holdings.data.take(id)), self.tls.clone());
-        let certificate = self.certificate.clone();
+        let (stream, tls) = (name.and_then(|id| self.holdings.data.take(id)), self.tls.as_deref().cloned());
+        let certificate = self.certificate.as_deref().cloned();
         let work = async move {
             let (Some(mut stream), Some(tls)) = (stream, tls) else { return Err(TlsError::Handshake) };
             tls.secure_data(&mut *stream, certificate.as_ref()).await?;

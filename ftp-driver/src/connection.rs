@@ -87,7 +87,8 @@ pub(crate) fn serve_in_place<R: Runtime>(
         }
         // A stop waits for this session as long as somebody listens for it.
         let stopping = connection.actions.service.stop.listen();
-        let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, connection.span.clone(), summary));
+        let span = connection.span();
+        let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, span, summary));
         drop((connection, place));
         last.await
     }
@@ -115,12 +116,17 @@ struct Connection<R: Runtime> {
     /// How long a transfer on another thread is waited for that has been recalled.
     recall: Option<Box<Deadline<R>>>,
     began: Instant,
-    /// The span that the session began in, and its own.
-    outer_span: Span,
-    span: Span,
+    /// The span that the session began in.
+    outer_span: Option<Box<Span>>,
+    /// Its own, while it is needed: subscribers keep with it what it tells, and sessions are idle most of their time.
+    span: Option<Box<Span>>,
     info: SessionInfo,
     hooks: HookQueue,
-    summary: Summary,
+    /// Who was logged in last and is not any more.
+    last_user: Option<UserName>,
+    reason: CloseReason,
+    bytes_sent: u64,
+    bytes_received: u64,
     /// Whether the beginning was told and the end was not.
     is_told: bool,
 }
@@ -164,16 +170,13 @@ impl<R: Runtime> Connection<R> {
             ends_input: false,
             recall: None,
             began: now,
-            outer_span: Span::none(),
-            span: Span::none(),
+            outer_span: None,
+            span: None,
             hooks,
-            summary: Summary {
-                session: info.clone(),
-                reason: CloseReason::ShutDown,
-                bytes_sent: 0,
-                bytes_received: 0,
-                duration: Duration::ZERO,
-            },
+            last_user: None,
+            reason: CloseReason::ShutDown,
+            bytes_sent: 0,
+            bytes_received: 0,
             info,
             runtime,
             is_told: false,
@@ -182,8 +185,7 @@ impl<R: Runtime> Connection<R> {
 
     /// Tells that there is a session, in its first turn: whoever is told runs where the session runs.
     fn begin(&mut self) {
-        self.outer_span = Span::current();
-        self.span = log::session_span(&self.outer_span, &self.info);
+        self.outer_span = Some(Span::current()).filter(|span| !span.is_none()).map(Box::new);
         let settings = &self.actions.service.settings;
         let time = (settings.clock)();
         self.stopping.show(LiveSession::new(self.info.clone(), time));
@@ -195,22 +197,40 @@ impl<R: Runtime> Connection<R> {
         }
         settings.observer.connected(&self.info);
         self.hooks.push(&self.info, Call::Connected);
-        self.span.in_scope(log::connected);
+        if log::tells_of_connections() {
+            self.in_span(|_| log::connected());
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
-        let span = self.span.clone();
-        let _entered = span.enter();
         let served = self.serve(cx);
         self.session.end_turn();
-        if served.is_pending() {
+        if served.is_pending() && !self.hooks.is_idle() {
             // Whatever hooks do, the session has had its turn before.
-            let _ = self.hooks.poll(cx);
+            let _ = self.in_span(|connection| connection.hooks.poll(cx));
+        }
+        if self.running.is_empty() && self.hooks.is_idle() {
+            // Sessions are idle most of their time, and there are many.
+            (self.span, self.running) = (None, Vec::new());
         }
         served
     }
 
+    /// Does what may be logged by others than ourselves.
+    fn in_span<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let span = self.span();
+        let _entered = span.enter();
+        work(self)
+    }
+
+    fn span(&mut self) -> Span {
+        let outer = self.outer_span.as_deref();
+        Span::clone(self.span.get_or_insert_with(|| Box::new(log::session_span(outer, &self.info))))
+    }
+
     fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
+        // Whoever asks later wakes the session.
+        while self.poll_stop(cx) {}
         for _ in 0..ROUNDS_PER_TURN {
             let progress = self.round(cx);
             if self.is_over(cx) {
@@ -230,7 +250,6 @@ impl<R: Runtime> Connection<R> {
     fn round(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = self.obey();
         progress |= self.control.poll_flush(cx);
-        progress |= self.poll_stop(cx);
         progress |= self.poll_input(cx);
         progress |= self.poll_securing(cx);
         progress |= self.poll_running(cx);
@@ -243,39 +262,60 @@ impl<R: Runtime> Connection<R> {
     /// Does what the core says, as far as the order of bytes and actions lets it.
     fn obey(&mut self) -> bool {
         let mut progress = false;
-        loop {
-            self.drain();
-            match self.outputs.front() {
-                None => {
-                    // Sessions are idle most of their time, and there are many.
-                    self.outputs = VecDeque::new();
-                    return progress;
-                }
-                Some(Output::Start(_)) if self.control.unsent() > 0 => return progress,
-                Some(_) => progress = true,
-            }
-            if let Some(output) = self.outputs.pop_front() {
-                self.carry_out(output);
+        while let Some(output) = self.next_output() {
+            progress = true;
+            self.carry_out(output);
+        }
+        progress
+    }
+
+    /// What is to be done next and can be.
+    fn next_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            // Mostly there is one at a time, which needs no queue.
+            let output = self.poll_output()?;
+            match self.poll_output() {
+                None if !self.has_to_wait(&output) => return Some(output),
+                next => self.outputs.extend([output].into_iter().chain(next)),
             }
         }
+        self.drain();
+        if self.outputs.front().is_none_or(|output| self.has_to_wait(output)) {
+            return None;
+        }
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // Sessions are idle most of their time, and there are many.
+            self.outputs = VecDeque::new();
+        }
+        output
+    }
+
+    fn has_to_wait(&self, output: &Output) -> bool {
+        matches!(output, Output::Start(_)) && self.control.unsent() > 0
     }
 
     fn drain(&mut self) {
-        while let Some(output) = self.session.poll_output() {
-            if let Output::Close(reason) = output {
-                // From now on there is a limit to the time that anything before it in the queue may take.
-                self.summary.reason = reason;
-                self.ending = Some(Ending { step: EndingStep::Flush, until: self.runtime.now() + FLUSH });
-            }
+        while let Some(output) = self.poll_output() {
             self.outputs.push_back(output);
         }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        let output = self.session.poll_output()?;
+        if let Output::Close(reason) = output {
+            // From now on there is a limit to the time that anything before it in the queue may take.
+            self.reason = reason;
+            self.ending = Some(Ending { step: EndingStep::Flush, until: self.runtime.now() + FLUSH });
+        }
+        Some(output)
     }
 
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(reply) => self.send(&reply),
             Output::Start(Action::StartTls(ticket)) if ticket.request().channel == Channel::Control => {
-                self.start_securing(ticket);
+                self.in_span(|connection| connection.start_securing(ticket));
             }
             Output::Start(action) => {
                 if let Action::Authenticate(ticket) = &action {
@@ -283,8 +323,9 @@ impl<R: Runtime> Connection<R> {
                     self.stopping.show_login(&ticket.request().user);
                     self.judging = Some(ticket.id());
                 }
-                let started = self.actions.start(action, &mut self.session, self.runtime.now());
-                self.running.extend(started);
+                self.in_span(|Self { actions, session, runtime, running, .. }| {
+                    running.extend(actions.start(action, session, runtime.now()));
+                });
             }
             Output::Cancel(id) => self.cancel(id),
             Output::Release(resource) => self.actions.holdings.release(resource),
@@ -294,7 +335,9 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn send(&mut self, reply: &Reply) {
-        self.span.in_scope(|| log::reply(reply));
+        if log::tells_of_replies() {
+            self.in_span(|_| log::reply(reply));
+        }
         self.actions.service.settings.observer.reply(&self.info, reply);
         if let (125 | 150, Some(tls)) = (reply.code().number(), &self.actions.tls) {
             tls.purpose().announce();
@@ -306,13 +349,14 @@ impl<R: Runtime> Connection<R> {
 
     fn notify(&mut self, event: &Event) {
         if let Event::LoggedIn(user) = event {
-            self.summary.session.user = Some(user.clone());
             self.set_user(Some(user.clone()));
         }
-        self.span.in_scope(|| log::event(event));
+        if log::tells_of(event) {
+            self.in_span(|_| log::event(event));
+        }
         self.actions.service.settings.observer.event(&self.info, event);
         if self.hooks.is_used() {
-            self.call_hook(event);
+            self.in_span(|connection| connection.call_hook(event));
         }
         if matches!(event, Event::LoggedOut { .. }) {
             self.set_user(None);
@@ -321,8 +365,10 @@ impl<R: Runtime> Connection<R> {
 
     fn set_user(&mut self, user: Option<UserName>) {
         self.stopping.show_user(self.session.user());
-        self.info.user = user;
-        self.span = log::session_span(&self.outer_span, &self.info);
+        if let Some(before) = std::mem::replace(&mut self.info.user, user) {
+            self.last_user = Some(before);
+        }
+        self.span = None;
     }
 
     fn call_hook(&mut self, event: &Event) {
@@ -350,7 +396,7 @@ impl<R: Runtime> Connection<R> {
             }
             Event::Transferred(report) => {
                 let trace = self.actions.holdings.traces.file.take().unwrap_or_default();
-                hooks.push(info, |session| transferred(session, report, trace));
+                hooks.push(info, |session| transferred(session, report, *trace));
             }
             _ => {}
         }
@@ -359,7 +405,7 @@ impl<R: Runtime> Connection<R> {
     fn start_securing(&mut self, ticket: Ticket<StartTls>) {
         let tls = self.actions.service.settings.tls.as_ref().map(TlsServer::for_session);
         match tls.as_ref().map_or(Err(TlsError::Handshake), |tls| self.control.begin_tls(tls)) {
-            Ok(()) => (self.actions.tls, self.securing) = (tls, Some(ticket)),
+            Ok(()) => (self.actions.tls, self.securing) = (tls.map(Box::new), Some(ticket)),
             Err(error) => self.session.complete(ticket, Err(error), self.runtime.now()),
         }
     }
@@ -368,10 +414,12 @@ impl<R: Runtime> Connection<R> {
         if self.securing.is_none() {
             return false;
         }
-        let Poll::Ready(outcome) = self.control.poll_handshake(cx) else { return false };
+        let Poll::Ready(outcome) = self.in_span(|connection| connection.control.poll_handshake(cx)) else {
+            return false;
+        };
         let Some(ticket) = self.securing.take() else { return false };
         self.actions.secured = outcome.is_ok();
-        self.actions.certificate = self.control.client_certificate().filter(|_| outcome.is_ok());
+        self.actions.certificate = self.control.client_certificate().filter(|_| outcome.is_ok()).map(Box::new);
         let outcome = outcome.map(|()| Secured { client_certificate: self.actions.certificate.is_some() });
         self.session.complete(ticket, outcome, self.runtime.now());
         true
@@ -469,6 +517,10 @@ impl<R: Runtime> Connection<R> {
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
         self.drain();
+        !self.running.is_empty() && self.in_span(|connection| connection.poll_tasks(cx))
+    }
+
+    fn poll_tasks(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
         let mut place = 0;
         while let Some(task) = self.running.get_mut(place) {
@@ -504,7 +556,7 @@ impl<R: Runtime> Connection<R> {
     fn count(&mut self, task: &mut dyn Running<R>) {
         if let Some(progress) = task.progress() {
             let bytes = progress.meter.bytes();
-            let total = if progress.receives { &mut self.summary.bytes_received } else { &mut self.summary.bytes_sent };
+            let total = if progress.receives { &mut self.bytes_received } else { &mut self.bytes_sent };
             *total = total.saturating_add(bytes);
         }
     }
@@ -585,11 +637,18 @@ impl<R: Runtime> Connection<R> {
     fn report(&mut self) -> Summary {
         self.is_told = false;
         self.session.end(self.runtime.now());
-        self.summary.duration = self.runtime.now().saturating_since(self.began);
-        self.span.in_scope(|| log::disconnected(&self.summary));
-        self.actions.service.settings.observer.disconnected(&self.summary);
-        self.hooks.push_last(&self.summary);
-        self.summary.clone()
+        let Self { info, last_user, reason, bytes_sent, bytes_received, .. } = self;
+        let mut session = info.clone();
+        session.user = session.user.or_else(|| last_user.take());
+        let (reason, bytes_sent, bytes_received) = (*reason, *bytes_sent, *bytes_received);
+        let duration = self.runtime.now().saturating_since(self.began);
+        let summary = Summary { session, reason, bytes_sent, bytes_received, duration };
+        if log::tells_of_end(reason) {
+            self.in_span(|_| log::disconnected(&summary));
+        }
+        self.actions.service.settings.observer.disconnected(&summary);
+        self.hooks.push_last(&summary);
+        summary
     }
 
     fn take_hooks(&mut self) -> HookQueue {
@@ -601,8 +660,6 @@ impl<R: Runtime> Connection<R> {
 impl<R: Runtime> Drop for Connection<R> {
     fn drop(&mut self) {
         if self.is_told {
-            let span = self.span.clone();
-            let _entered = span.enter();
             self.report();
         }
     }

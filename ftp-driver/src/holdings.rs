@@ -26,7 +26,7 @@ pub(crate) struct Holdings<R: Runtime> {
 /// one change, at a time; the core tells the end of one before it begins the next.
 #[derive(Default)]
 pub(crate) struct Traces {
-    pub(crate) file: Option<FileTrace>,
+    pub(crate) file: Option<Box<FileTrace>>,
     pub(crate) change: Option<Box<ChangeTrace>>,
 }
 

@@ -12,7 +12,8 @@
 //! The driver logs by [`tracing`]: what happens under the target `ftp_driver::log`, commands (with
 //! [`Config::report_commands`](ftp_proto::Config::report_commands)) under `ftp_driver::commands` and replies under
 //! `ftp_driver::replies`, at the level `DEBUG`. By these targets a subscriber sends them to different places. The span
-//! `session` around them has the number of the session, its peer and its user. Passwords are masked, and nothing that a
+//! `session` around them has the number of the session, its peer and its user; it is made when something happens and
+//! closed when nothing does, so that idle sessions cost a subscriber nothing. Passwords are masked, and nothing that a
 //! client sends can break a line. Who wants the same without `tracing` implements [`Observer`].
 //!
 //! # Hooks

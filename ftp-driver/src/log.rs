@@ -4,14 +4,47 @@
 
 use ftp_proto::{Change, CloseReason, CommandLine, Direction, Event, LoginError, Reply, TransferReport};
 use ftp_types::UserName;
-use tracing::{Span, debug, field, info, info_span, warn};
+use tracing::{Level, Span, debug, enabled, field, info, info_span, warn};
 
 use crate::observer::{SessionInfo, Summary};
 
 /// The span of a session under the user who is logged in, within the span in which the session began.
-pub(crate) fn session_span(outer: &Span, session: &SessionInfo) -> Span {
+pub(crate) fn session_span(outer: Option<&Span>, session: &SessionInfo) -> Span {
     let user = session.user.as_ref().map(field::display);
-    info_span!(parent: outer, "session", id = session.id, peer = %session.addresses.peer, user)
+    info_span!(parent: outer.and_then(Span::id), "session", id = session.id, peer = %session.addresses.peer, user)
+}
+
+/// Whether [`connected`] says anything. There need be no span for what nobody hears.
+pub(crate) fn tells_of_connections() -> bool {
+    enabled!(Level::DEBUG)
+}
+
+/// Whether [`disconnected`] does.
+pub(crate) fn tells_of_end(reason: CloseReason) -> bool {
+    if is_usual(reason) { enabled!(Level::DEBUG) } else { enabled!(Level::INFO) }
+}
+
+/// Whether [`reply`] does.
+pub(crate) fn tells_of_replies() -> bool {
+    enabled!(target: "ftp_driver::replies", Level::DEBUG)
+}
+
+/// Whether [`event`] does.
+pub(crate) fn tells_of(event: &Event) -> bool {
+    match event {
+        Event::Command(_) => enabled!(target: "ftp_driver::commands", Level::DEBUG),
+        Event::LoginFailed { reason: LoginError::Unavailable, .. } | Event::StrayAnswer(_) => enabled!(Level::WARN),
+        Event::LoggedIn(_)
+        | Event::LoginFailed { .. }
+        | Event::LoggedOut { .. }
+        | Event::Changed(_)
+        | Event::Transferred(_) => enabled!(Level::INFO),
+        _ => enabled!(Level::DEBUG),
+    }
+}
+
+fn is_usual(reason: CloseReason) -> bool {
+    matches!(reason, CloseReason::Quit | CloseReason::PeerClosed | CloseReason::ShutDown)
 }
 
 pub(crate) fn connected() {
@@ -20,11 +53,11 @@ pub(crate) fn connected() {
 
 pub(crate) fn disconnected(summary: &Summary) {
     let seconds = summary.duration.as_secs_f64();
-    match summary.reason {
-        CloseReason::Quit | CloseReason::PeerClosed | CloseReason::ShutDown => {
-            debug!(reason = %summary.reason, seconds, "disconnected");
-        }
-        reason => info!(%reason, seconds, "disconnected"),
+    let reason = summary.reason;
+    if is_usual(reason) {
+        debug!(%reason, seconds, "disconnected");
+    } else {
+        info!(%reason, seconds, "disconnected");
     }
 }
 

@@ -111,7 +111,7 @@ impl Session {
     /// The data connection did not come about in time. A transfer that waits for it fails; a listener that nobody uses
     /// is closed without a word.
     pub(crate) fn connect_timed_out(&mut self) {
-        if self.transfer.as_ref().is_some_and(Running::needs_data) {
+        if self.transfer.as_deref().is_some_and(Running::needs_data) {
             self.data_failed(Reply::new(425, "Data connection timed out."));
         } else {
             self.reset_data();
@@ -156,7 +156,7 @@ impl Session {
     /// How long a data handshake may take: a client may begin it with its transfer command alone.
     pub(crate) fn handshake_timeout(&self) -> Option<Duration> {
         let is_for_it = |running: &Running| running.is_announced() && running.needs_data();
-        let announced = self.transfer.as_ref().is_some_and(is_for_it);
+        let announced = self.transfer.as_deref().is_some_and(is_for_it);
         if announced { self.config.tls_timeout.or(self.config.stall_timeout) } else { self.config.stall_timeout }
     }
 

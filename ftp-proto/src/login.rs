@@ -1,5 +1,6 @@
 //! Login: who the client is, how often it was wrong, and how long it waits for that (RFC 959 §4.1.1).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use ftp_types::{UserName, VirtualPath};
@@ -124,14 +125,14 @@ impl Session {
         self.login.attempts = self.login.attempts.saturating_add(1);
         self.notify(Event::LoginFailed { user, reason: LoginError::Rejected });
         let limit = self.config.max_login_attempts;
-        self.held = Some(if limit > 0 && self.login.attempts >= limit {
+        self.held = Some(Box::new(if limit > 0 && self.login.attempts >= limit {
             Held {
                 reply: Reply::new(530, "Login incorrect, too many attempts, closing."),
                 then_close: Some(CloseReason::TooManyLogins),
             }
         } else {
             Held { reply: Reply::new(530, "Login incorrect."), then_close: None }
-        });
+        }));
         if self.config.failed_login_delay.is_zero() {
             self.release_held();
         } else {

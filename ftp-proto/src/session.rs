@@ -5,6 +5,7 @@ pub(crate) mod control_state;
 #[cfg(feature = "testing")]
 mod fork;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -101,13 +102,14 @@ pub struct Session {
     pub(crate) epsv_all: bool,
     pub(crate) marker: Option<OneShot>,
     pub(crate) data: DataChannel,
-    pub(crate) transfer: Option<Running>,
+    // What is rarely there lies on the heap: sessions are idle most of their time, and there are many.
+    pub(crate) transfer: Option<Box<Running>>,
     /// The action whose outcome is the reply to the command that runs.
     pub(crate) pending: Option<ActionId>,
     /// The last [`Listen`](crate::Listen) that was told to take its time.
     pub(crate) waiting_listen: Option<ActionId>,
     /// The reply to a wrong login, while it is held back.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<Box<Held>>,
     /// Actions that were told to stop and have not been completed.
     cancelled: Vec<ActionId>,
     pub(crate) security: Security,
@@ -149,7 +151,7 @@ enum Phase {
     /// Commands are run.
     Serving,
     /// No further command is run. As soon as nothing runs any more the last reply goes out, and the session ends.
-    Ending(CloseReason, Option<Reply>),
+    Ending(CloseReason, Option<Box<Reply>>),
     /// [`Output::Close`] has been put out.
     Closed,
 }
@@ -481,7 +483,7 @@ impl Session {
     pub(crate) fn end(&mut self, reason: CloseReason, farewell: Option<Reply>) {
         if matches!(self.phase, Phase::Serving) {
             self.lane.clear();
-            self.phase = Phase::Ending(reason, farewell);
+            self.phase = Phase::Ending(reason, farewell.map(Box::new));
         }
     }
 
@@ -663,7 +665,8 @@ impl Session {
 
     /// Sends the reply that was held back.
     pub(crate) fn release_held(&mut self) {
-        let Some(Held { reply, then_close }) = self.held.take() else { return };
+        let Some(held) = self.held.take() else { return };
+        let Held { reply, then_close } = *held;
         self.reply(reply);
         if let Some(reason) = then_close {
             self.close(reason);
@@ -682,7 +685,7 @@ impl Session {
         {
             let (reason, farewell) = (*reason, farewell.take());
             if let Some(farewell) = farewell {
-                self.reply(farewell);
+                self.reply(*farewell);
             }
             self.close(reason);
         }

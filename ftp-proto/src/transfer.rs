@@ -10,6 +10,7 @@
 //! | Moving | - | - | 226 | 426, 451, 452, 552 | cancel, 426 226 |
 //! | Aborting | - | - | 226 226 | - | (waits) |
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -144,20 +145,21 @@ impl Session {
         let nothing = matches!(self.data, DataChannel::Idle | DataChannel::Refused { .. });
         let only_check = !job.over_control && nothing;
         let open = self.start(Open { target: job.target.clone(), only_check }, Action::Open);
-        self.transfer = Some(Running { job, phase: Phase::Opening(open), user, announced: None, bytes: 0 });
+        let running = Running { job, phase: Phase::Opening(open), user, announced: None, bytes: 0 };
+        self.transfer = Some(Box::new(running));
         self.arm(Timer::Stall, self.config.stall_timeout);
     }
 
     /// The data connection stands: if a transfer waits for it, the bytes can move.
     pub(crate) fn transfer_connected(&mut self) {
-        if let Some(Running { phase: Phase::Waiting(file), .. }) = self.transfer {
+        if let Some(&Running { phase: Phase::Waiting(file), .. }) = self.transfer.as_deref() {
             self.move_bytes(file);
         }
     }
 
     /// There will be no data connection. A transfer that still opens its file notices by itself.
     pub(crate) fn data_failed(&mut self, reply: Reply) {
-        if let Some(Running { phase: Phase::Waiting(file), .. }) = self.transfer {
+        if let Some(&Running { phase: Phase::Waiting(file), .. }) = self.transfer.as_deref() {
             self.release(Resource::File(file));
             let failed = TransferError::ConnectionLost;
             self.end_transfer(Err(Incomplete::Failed(failed)), Some(reply));
@@ -225,7 +227,7 @@ impl Session {
 
     /// Answers ABOR as soon as what it stopped has ended.
     pub(crate) fn settle_abort(&mut self) {
-        if let Some(Running { phase: Phase::Aborting(action), .. }) = self.transfer
+        if let Some(&Running { phase: Phase::Aborting(action), .. }) = self.transfer.as_deref()
             && !self.has_cancelled(action)
         {
             self.end_transfer(Err(Incomplete::Aborted), Some(Reply::new(426, "Transfer aborted.")));

@@ -190,7 +190,7 @@ impl Session {
             },
             login: self.login.control_state(),
             attempts: self.login.attempts().min(limit),
-            held: self.held.as_ref().map(|Held { then_close, .. }| then_close.is_some()),
+            held: self.held.as_deref().map(|Held { then_close, .. }| then_close.is_some()),
             security: self.security.control_state(),
             data: self.data.control_state(),
             transfer: self.transfer.as_ref().map(|running| running.control_state(|id| self.place_of_cancelled(id))),
