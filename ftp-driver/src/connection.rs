@@ -249,7 +249,8 @@ impl<R: Runtime> Connection<R> {
     /// Looks at everything once; whether anything happened.
     fn round(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = self.obey();
-        progress |= self.control.poll_flush(cx);
+        let is_last = self.ending.is_some() && self.outputs.is_empty();
+        progress |= self.control.poll_flush(is_last, cx);
         progress |= self.poll_input(cx);
         progress |= self.poll_securing(cx);
         progress |= self.poll_running(cx);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use ftp_fs::ClientCertificate;
 use ftp_proto::TlsError;
 use futures_io::AsyncWrite;
+use socket2::Socket;
 
 use crate::io::{poll_finish_sending, poll_read, poll_write};
 use crate::maybe_tls::MaybeTls;
@@ -99,11 +100,12 @@ impl<S: Stream> Control<S> {
         self.broken
     }
 
-    /// Writes what there is; whether anything went. A connection that breaks swallows the rest.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Writes what there is; whether anything went. A connection that breaks swallows the rest. Where this `is_last`,
+    /// the end of the stream may go with it.
+    pub(crate) fn poll_flush(&mut self, is_last: bool, cx: &mut Context<'_>) -> bool {
         let mut progress = self.poll_flush_tls(cx);
         while self.unsent.len() > self.sent {
-            match poll_write(&mut self.stream, cx, &self.unsent[self.sent..]) {
+            match self.poll_write(is_last, cx) {
                 Poll::Ready(Ok(count)) => self.sent += count,
                 Poll::Ready(Err(_)) => self.break_off(),
                 Poll::Pending => return progress,
@@ -114,6 +116,19 @@ impl<S: Stream> Control<S> {
             (self.unsent, self.sent) = (Vec::new(), 0);
         }
         progress
+    }
+
+    fn poll_write(&mut self, is_last: bool, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let bytes = &self.unsent[self.sent..];
+        if is_last {
+            match self.stream.poll_write_with(cx, &mut |socket| send_before_end(socket, bytes)) {
+                // There is TLS, or no socket.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+        poll_write(&mut self.stream, cx, bytes)
     }
 
     /// Writes what TLS has taken before; whether anything went.
@@ -172,4 +187,16 @@ impl<S: Stream> Control<S> {
         self.broken = true;
         (self.unsent, self.sent) = (Vec::new(), 0);
     }
+}
+
+/// Sends what the end of the stream is about to follow: both in one packet.
+#[cfg(target_os = "linux")]
+fn send_before_end(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
+    Ok(send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_before_end(_: &Socket, _: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }

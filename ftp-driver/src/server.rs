@@ -19,7 +19,7 @@ use crate::io::{poll_finish_sending, poll_read, poll_write};
 use crate::limits::{Exceeded, Limits, Place};
 use crate::proxy_header::{ProxyError, identify_client_unless_stopped};
 use crate::rendezvous::is_of_one_connection;
-use crate::runtime::{Addresses, Runtime};
+use crate::runtime::{Addresses, Runtime, Stream};
 use crate::service::Service;
 use crate::sessions::LiveSession;
 use crate::shutdown::{Stop, Stopping};
@@ -253,11 +253,8 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
     fn admit(&self, mut stream: R::Stream, peer: SocketAddr, place: usize, cx: &mut Context<'_>) {
         let Shared { addresses, implicit_tls, limits, .. } = &*self.handle.0;
         let listener = addresses.get(place).copied();
-        // The socket knows on which of the server's addresses the client came in; a simulation's listener does.
-        let Some(addresses) = Addresses::of(&stream).ok().or_else(|| listener.map(|local| Addresses { local, peer }))
-        else {
-            return;
-        };
+        let Some(local) = local_end(&stream).or(listener) else { return };
+        let addresses = Addresses { local, peer };
         let mut service = self.handle.service();
         if implicit_tls.get(place) == Some(&true) {
             service = service.with_implicit_tls();
@@ -304,6 +301,11 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
             Poll::Ready(())
         })));
     }
+}
+
+/// The socket knows on which of the server's addresses the client came in; a simulation's listener does.
+fn local_end(stream: &impl Stream) -> Option<SocketAddr> {
+    stream.socket()?.local_addr().ok()?.as_socket()
 }
 
 /// Serves whoever a proxy has made this connection for.
