@@ -271,6 +271,15 @@ impl Registration {
         self.reactor.is_closed()
     }
 
+    /// Lets the system forget the socket, and tells whose it was.
+    pub(crate) fn end(self, socket: &impl AsFd) -> Arc<Reactor> {
+        if self.interest.is_some() {
+            // One that it does not know cannot be forgotten, either.
+            let _ = self.reactor.registry.deregister(&mut SourceFd(&socket.as_fd().as_raw_fd()));
+        }
+        Arc::clone(&self.reactor)
+    }
+
     /// To be asked before an attempt. Pending: it would be in vain, as the last one was.
     pub(crate) fn poll_attempt(&self, direction: Direction, cx: &Context<'_>) -> Poll<()> {
         let side = &mut self.source.sides()[direction as usize];

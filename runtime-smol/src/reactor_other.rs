@@ -50,6 +50,10 @@ impl Registration {
         match self.0 {}
     }
 
+    pub(crate) fn end<S>(self, _: &S) -> Arc<Reactor> {
+        match self.0 {}
+    }
+
     pub(crate) fn poll_attempt(&self, _: Direction, _: &Context<'_>) -> Poll<()> {
         match self.0 {}
     }

@@ -69,6 +69,17 @@ impl<T: AsSystem> Socket<T> {
         }
     }
 
+    /// Nobody waits for it: the reactor of a thread, which would wake up for it, forgets it. smol's own does not.
+    pub(crate) fn rest(&mut self) {
+        *self = match mem::replace(self, Self::Lost) {
+            Self::Own(socket, registration) => {
+                let home = registration.end(&socket);
+                Self::New(socket, Some(home))
+            }
+            other => other,
+        };
+    }
+
     /// To be told when less was read than there was room for: so much for now.
     pub(crate) fn note_short_read(&self) {
         if let Self::Own(_, registration) = self {

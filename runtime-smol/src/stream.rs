@@ -70,6 +70,10 @@ impl Stream for SmolStream {
     ) -> Poll<io::Result<usize>> {
         self.0.poll_with(Direction::Write, cx, |stream| write(&SockRef::from(stream)))
     }
+
+    fn rest(&mut self) {
+        self.0.rest();
+    }
 }
 
 impl AsyncRead for SmolStream {
