@@ -7,6 +7,7 @@
 
 mod server;
 mod stream;
+mod workers;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -26,8 +27,10 @@ use tokio::time::Sleep;
 pub use ftp_driver::Handle as ServerHandle;
 pub use server::{Server, ServerBuilder};
 pub use stream::{TokioListener, TokioStream};
+pub use workers::Workers;
 
-/// tokio, as the driver sees it.
+/// tokio, as the driver sees it: the runtime that this is made for runs blocking work. Sockets and timers are those of the
+/// runtime whose thread first waits for them, where that is another.
 #[derive(Clone, Debug)]
 pub struct TokioRuntime(Handle);
 
@@ -92,7 +95,7 @@ impl Runtime for TokioRuntime {
     }
 
     fn timer(&self, at: Instant) -> Self::Timer {
-        let _entered = self.0.enter();
+        let _entered = Handle::try_current().is_err().then(|| self.0.enter());
         Box::pin(tokio::time::sleep(at.saturating_since(self.now())))
     }
 

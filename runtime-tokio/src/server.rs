@@ -5,8 +5,9 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
+use ftp_fs::BoxFuture;
 
-use crate::{TokioListener, TokioRuntime};
+use crate::{TokioListener, TokioRuntime, Workers};
 
 /// Listeners and the service behind them, ready to serve.
 #[derive(Debug)]
@@ -60,9 +61,26 @@ impl Server {
     /// # Cancellation
     /// Dropping the future closes the listeners; sessions go on in tasks of their own.
     pub fn serve(self) -> impl Future<Output = ()> + Send + 'static {
+        let tasks = self.runtime.0.clone();
+        self.serve_with(move |session| drop(tasks.spawn(session)))
+    }
+
+    /// The same on threads that are made for it, where sessions cost the least: the accepting runs there, too, and the
+    /// returned future only waits for its end.
+    ///
+    /// # Panics
+    /// When accepting does.
+    ///
+    /// # Cancellation
+    /// Dropping the future changes nothing.
+    pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
+        let spawning = workers.clone();
+        let serving = workers.spawn_beside(self.serve_with(move |session| drop(spawning.spawn(session))));
+        async move { serving.await.expect("accepting connections does not panic") }
+    }
+
+    fn serve_with(self, spawn: impl Fn(BoxFuture<'static, ()>) + Send + 'static) -> impl Future<Output = ()> + Send {
         let Self { runtime, listeners, handle } = self;
-        let tasks = runtime.0.clone();
-        let spawn = move |session| drop(tasks.spawn(session));
         serve(runtime, listeners, handle, spawn)
     }
 }

@@ -37,7 +37,7 @@ impl<S, T> State<S, T> {
         if let Self::Resting(..) = self
             && let Self::Resting(socket, handle) = mem::replace(self, Self::Lost)
         {
-            let _entered = handle.enter();
+            let _entered = Handle::try_current().is_err().then(|| handle.enter());
             *self = Self::Registered(from_std(socket)?);
         }
         match self {

@@ -1,5 +1,5 @@
-//! Sessions over real sockets of the loopback interface, the same on tokio and on smol, there with smol's reactor and
-//! with those of threads.
+//! Sessions over real sockets of the loopback interface, the same on tokio and on smol, and on threads of either that have
+//! a reactor each.
 
 mod abort;
 mod certificates;
@@ -17,7 +17,8 @@ mod server;
 mod stop;
 mod transfers;
 
-/// Makes each function a test on both runtimes, and on threads that have a reactor each. It gets a function that starts a server.
+/// Makes each function a test on both runtimes, and on their threads that have a reactor each. It gets a function that
+/// starts a server.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_tokio {
@@ -26,8 +27,11 @@ macro_rules! on_both {
         mod on_smol {
             $(#[test] fn $name() { super::$name(crate::server::on_smol); })*
         }
-        mod on_workers {
-            $(#[test] fn $name() { super::$name(crate::server::on_workers); })*
+        mod on_smol_workers {
+            $(#[test] fn $name() { super::$name(crate::server::on_smol_workers); })*
+        }
+        mod on_tokio_workers {
+            $(#[test] fn $name() { super::$name(crate::server::on_tokio_workers); })*
         }
     };
 }

@@ -36,10 +36,7 @@ pub(crate) fn on_tokio(service: Service) -> Server {
     Server::start(move |tell| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let listeners = listeners().into_iter();
-            let server = listeners
-                .fold(ftp_runtime_tokio::Server::builder(service), |server, listener| server.listener(listener));
-            let server = server.bind_implicit_tls(any_port()).unwrap().build().unwrap();
+            let server = tokio_server(service);
             tell.send(server.handle()).unwrap();
             server.serve().await;
         });
@@ -55,13 +52,32 @@ pub(crate) fn on_smol(service: Service) -> Server {
     })
 }
 
-pub(crate) fn on_workers(service: Service) -> Server {
+pub(crate) fn on_tokio_workers(service: Service) -> Server {
+    Server::start(move |tell| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let workers = ftp_runtime_tokio::Workers::start(2).unwrap();
+            let server = tokio_server(service);
+            tell.send(server.handle()).unwrap();
+            server.serve_by(&workers).await;
+        });
+    })
+}
+
+pub(crate) fn on_smol_workers(service: Service) -> Server {
     Server::start(move |tell| {
         let workers = ftp_runtime_smol::Workers::start(2).unwrap();
         let server = smol_server(service);
         tell.send(server.handle()).unwrap();
         async_io::block_on(server.serve_by(&workers));
     })
+}
+
+fn tokio_server(service: Service) -> ftp_runtime_tokio::Server {
+    let listeners = listeners().into_iter();
+    let server =
+        listeners.fold(ftp_runtime_tokio::Server::builder(service), |server, listener| server.listener(listener));
+    server.bind_implicit_tls(any_port()).unwrap().build().unwrap()
 }
 
 fn smol_server(service: Service) -> ftp_runtime_smol::Server {
