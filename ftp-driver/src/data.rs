@@ -30,6 +30,8 @@ struct Closing<S> {
     arrivals: Vec<MaybeTls<Direct<S>>>,
     /// How many connections have not arrived.
     in_use: usize,
+    /// Whether the session waits for nothing else.
+    is_last_call: bool,
     waker: Option<Waker>,
 }
 
@@ -63,7 +65,7 @@ impl<S> Clone for ClosingQueue<S> {
 
 impl<S> ClosingQueue<S> {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Closing { arrivals: Vec::new(), in_use: 0, waker: None })))
+        Self(Arc::new(Mutex::new(Closing { arrivals: Vec::new(), in_use: 0, is_last_call: false, waker: None })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Closing<S>> {
@@ -105,7 +107,7 @@ impl<S> Drop for DataStream<S> {
         if !self.has_ended {
             closing.arrivals.push(stream);
         }
-        let waker = closing.waker.take();
+        let waker = if self.has_ended && !closing.is_last_call { None } else { closing.waker.take() };
         drop(closing);
         waker.into_iter().for_each(Waker::wake);
     }
@@ -131,6 +133,7 @@ impl<R: Runtime> Lingering<R> {
     /// As [`poll`](Self::poll), when the session is over: waits for those, too, that are still on another thread, but no
     /// longer than any connection lingers. Whatever holds that thread up holds up nothing else.
     pub(crate) fn poll_last(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<()> {
+        self.arrivals.lock().is_last_call = true;
         let arrived = self.poll(runtime, cx);
         if self.arrivals.lock().in_use == 0 {
             return arrived;

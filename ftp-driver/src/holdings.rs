@@ -70,6 +70,13 @@ pub(crate) struct Extent {
     pub(crate) len: u64,
 }
 
+impl Extent {
+    /// How much of the file lies behind this place.
+    pub(crate) fn behind(&self, offset: u64) -> usize {
+        usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX)
+    }
+}
+
 pub(crate) enum OpenHandle {
     /// A file, and how much of it is to be read, as far as that is known.
     Reader(Box<dyn Reader>, Option<Extent>),

@@ -40,6 +40,10 @@ impl<S> MaybeTls<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, tls: None }
     }
+
+    pub(crate) fn is_under_tls(&self) -> bool {
+        self.tls.is_some()
+    }
 }
 
 impl<S: Stream> MaybeTls<S> {

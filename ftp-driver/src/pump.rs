@@ -34,9 +34,9 @@ pub(crate) async fn download<R: Runtime>(
     piece: usize,
 ) -> Result<(), TransferError> {
     let image = representation == Representation::Image;
-    let start = if zero_copy && image && !wire.throttle.is_limited() { zero_copy::start_of(&*reader) } else { None };
-    let sent = match start {
-        Some(start) => zero_copy::send(wire, &mut *reader, start).await?,
+    let may_go = zero_copy && image && !wire.throttle.is_limited();
+    let sent = match if may_go { zero_copy::start_of(&*reader, extent) } else { None } {
+        Some(start) => zero_copy::send(wire, &mut *reader, start, extent).await?,
         None => None,
     };
     let sent = match sent {

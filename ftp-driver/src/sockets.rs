@@ -154,9 +154,12 @@ fn listening_socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    let domain = Domain::for_address(address);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    Socket::new(domain, Type::STREAM, Some(Protocol::TCP))
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
 }
 
 #[cfg(unix)]

@@ -179,7 +179,12 @@ impl<R: Runtime> Wire<R> {
     /// Everything is received: tells the peer that nothing comes from here.
     pub(crate) async fn finish_receiving(&mut self) -> Result<(), TransferError> {
         let Channel::Data(stream, _) = &mut self.channel else { return Ok(()) };
-        io::finish_sending(&mut **stream).await.map_err(lost)
+        io::finish_sending(&mut **stream).await.map_err(lost)?;
+        // Under TLS there may be more behind the peer's last word.
+        if !stream.is_under_tls() {
+            stream.has_ended();
+        }
+        Ok(())
     }
 
     async fn receive_some(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {

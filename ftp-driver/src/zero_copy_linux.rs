@@ -16,6 +16,7 @@ use ftp_proto::TransferError;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use socket2::Socket;
 
+use crate::holdings::Extent;
 use crate::io::yield_now;
 use crate::runtime::{Runtime, Stream};
 use crate::wire::{Channel, Wire, lost, noticing};
@@ -42,8 +43,9 @@ enum Probe {
 pub(crate) struct Start(u64);
 
 /// Where the reader stands, if there is a file behind it.
-pub(crate) fn start_of(reader: &dyn Reader) -> Option<Start> {
-    rustix::fs::tell(reader.as_file()?).ok().map(Start)
+pub(crate) fn start_of(reader: &dyn Reader, extent: Option<Extent>) -> Option<Start> {
+    let file = reader.as_file()?;
+    extent.map_or_else(|| rustix::fs::tell(file).ok(), |extent| Some(extent.offset)).map(Start)
 }
 
 /// Sends the file to its end, and tells how many bytes that were. `None`: that is not possible with this file or
@@ -52,11 +54,12 @@ pub(crate) async fn send<R: Runtime>(
     wire: &mut Wire<R>,
     reader: &mut dyn Reader,
     Start(start): Start,
+    extent: Option<Extent>,
 ) -> Result<Option<u64>, TransferError> {
     let mut offset = start;
     let mut needs_probe = true;
     for turn in 1.. {
-        wire.thread(WINDOW).await;
+        wire.thread(extent.map_or(WINDOW, |extent| extent.behind(offset).min(WINDOW))).await;
         match if needs_probe && !blocking::is_allowed() { look(reader, offset) } else { Probe::Warm } {
             Probe::Warm => {}
             Probe::Unsupported if is_in_memory(reader) => needs_probe = false,

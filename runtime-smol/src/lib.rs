@@ -89,7 +89,7 @@ impl Runtime for SmolRuntime {
     fn listen(&self, address: SocketAddr) -> io::Result<(Self::Listener, SocketAddr)> {
         let listener = sockets::listen_for_data(address)?;
         let address = listener.local_addr()?;
-        Ok((self.listener(listener)?, address))
+        Ok((SmolListener::nonblocking(listener), address))
     }
 
     fn poll_accept(

@@ -47,8 +47,13 @@ impl From<Async<TcpStream>> for SmolStream {
 impl SmolListener {
     pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        Ok(Self::nonblocking(listener))
+    }
+
+    /// Of a listener that is in non-blocking mode.
+    pub(crate) fn nonblocking(listener: TcpListener) -> Self {
         // It makes what it accepts non-blocking in the same call of the system.
-        Ok(Self(Mutex::new(Socket::new(mio::net::TcpListener::from_std(listener)))))
+        Self(Mutex::new(Socket::new(mio::net::TcpListener::from_std(listener))))
     }
 
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(SmolStream, SocketAddr)>> {
