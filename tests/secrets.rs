@@ -62,6 +62,15 @@ fn kind(action: &str) -> String {
     action.split('(').next().unwrap_or_default().to_owned()
 }
 
+#[test]
+fn a_service_of_site_that_begins_with_no_letter_is_still_one() {
+    for line in ["SITE \u{1}hunter2", "SITE \u{7f}\u{1}hunter2", "SITE \t\u{1}hunter2", "SITE  \u{1}hunter2"] {
+        let kept = SecretFilter::default().stand_in(line.as_bytes(), false).expect("it may be a secret");
+        assert!(!String::from_utf8_lossy(&kept).contains(SECRET), "{line:?}");
+        assert_eq!(answer(2, &kept), answer(2, line.as_bytes()), "{line:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 

@@ -162,7 +162,9 @@ fn site(argument: &[u8]) -> Option<Vec<u8>> {
     }
     let is_known = [&b"CHMOD"[..], b"HELP"].iter().any(|known| known.eq_ignore_ascii_case(service));
     let hides = rest.len() > service.len() + 1 && !is_known;
-    hides.then(|| [b"SITE ", blanks, &service[..service.len().min(32)], b" ", STARS].concat())
+    // What begins with a control character is a service, too, and not none.
+    let gap: &[u8] = if service.is_empty() { b"" } else { b" " };
+    hides.then(|| [b"SITE ", blanks, &service[..service.len().min(32)], gap, STARS].concat())
 }
 
 /// What may be shown of a text that is no command and may hold a secret: the word that makes it suspect. Whatever is not
@@ -238,6 +240,7 @@ mod tests {
             ("SITE CPWD\told\tsecret", "SITE CPWD ******"),
             ("SITE  PASSsecret", "SITE  PASS ******"),
             ("SITE\tPSWD secret", "PSWD******"),
+            ("SITE \x01secret", "SITE ******"),
             ("GET /?pass=secret HTTP/1.1", "PASS****** HTTP/1.1"),
         ] {
             assert_eq!(kept(&[line]), shown, "{line}");
