@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ftp_proto::Config;
 use socket2::{Domain, Socket, Type};
@@ -146,16 +147,25 @@ fn a_session_on_ipv6_has_its_data_there_too(start: Start) {
     assert_eq!(content, "content");
 }
 
-/// A few ports in a row that nothing uses. They are found by asking for one and looking at its neighbours.
+/// Three ports in a row that nothing uses, each time others. They are below those that the system gives to whoever asks
+/// for any: other tests do that all the time, and would get one of them before the server does.
 pub(crate) fn free_range() -> (u16, u16) {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const LOWEST: u16 = 10_000;
+    let ranges = u32::from(lowest_given_by_the_system().saturating_sub(LOWEST).max(3) / 3);
     loop {
-        let asked = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let first = asked.local_addr().unwrap().port();
-        let neighbour = |offset| std::net::TcpListener::bind(("127.0.0.1", first.saturating_add(offset)));
-        if first < 65_500 && neighbour(1).is_ok() && neighbour(2).is_ok() {
+        // Processes begin in different places, which are some way apart.
+        let number = GIVEN.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(101));
+        let first = LOWEST + 3 * u16::try_from(number % ranges).unwrap();
+        if (first..first + 3).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return (first, first + 2);
         }
     }
+}
+
+fn lowest_given_by_the_system() -> u16 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    range.and_then(|range| range.split_whitespace().next()?.parse().ok()).unwrap_or(32_768)
 }
 
 pub(crate) fn connect_from(local: [u8; 4], to: SocketAddr) -> TcpStream {
