@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ftp_types::{FileKind, VirtualPath};
-use rustix::fs::{self as sys, Dev, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{self as sys, Dev, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::beneath::{CONFINED, Root, kind};
@@ -44,15 +44,23 @@ pub(super) enum AccessTimes {
 
 impl Medium {
     pub(super) fn of(file: impl AsFd) -> Self {
+        match (sys::fstatfs(&file), sys::fstatvfs(&file)) {
+            // As wide as a register, and of either sign.
+            (Ok(system), Ok(mount)) => Self::with(system.f_type as u32, mount.f_flag),
+            _ => Self::Other,
+        }
+    }
+
+    /// By the number that file systems of a kind have, and how this one is mounted.
+    const fn with(kind: u32, mount: StatVfsMountFlags) -> Self {
         const EXT: u32 = 0xEF53;
         const XFS: u32 = 0x5846_5342;
         const BTRFS: u32 = 0x9123_683E;
         const TMPFS: u32 = 0x0102_1994;
         const RAMFS: u32 = 0x8584_58F6;
-        // As wide as a register, and of either sign.
-        match sys::fstatfs(&file).map(|system| system.f_type as u32) {
-            Ok(TMPFS | RAMFS) => Self::Memory,
-            Ok(EXT | XFS | BTRFS) => Self::Disk(AccessTimes::of(file)),
+        match kind {
+            TMPFS | RAMFS => Self::Memory,
+            EXT | XFS | BTRFS => Self::Disk(AccessTimes::with(mount)),
             _ => Self::Other,
         }
     }
@@ -88,13 +96,14 @@ impl Medium {
 }
 
 impl AccessTimes {
-    fn of(file: impl AsFd) -> Self {
-        use sys::StatVfsMountFlags as Flags;
-
-        match sys::fstatvfs(file).map(|system| system.f_flag) {
-            Ok(flags) if flags.intersects(Flags::NOATIME | Flags::RDONLY) => Self::Never,
-            Ok(flags) if flags.contains(Flags::RELATIME) => Self::Relative,
-            _ => Self::Always,
+    const fn with(mount: StatVfsMountFlags) -> Self {
+        const NEVER: StatVfsMountFlags = StatVfsMountFlags::NOATIME.union(StatVfsMountFlags::RDONLY);
+        if mount.intersects(NEVER) {
+            Self::Never
+        } else if mount.contains(StatVfsMountFlags::RELATIME) {
+            Self::Relative
+        } else {
+            Self::Always
         }
     }
 }
@@ -253,5 +262,33 @@ mod tests {
         assert_eq!(of("/proc"), Medium::Other);
         let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         assert_eq!(Medium::of(memory), Medium::Memory);
+
+        let usual = StatVfsMountFlags::RELATIME;
+        let (ext4, xfs, btrfs, nfs, fuse, overlay) =
+            (0xEF53, 0x5846_5342, 0x9123_683E, 0x6969, 0x6573_5546, 0x794C_7630);
+        for disk in [ext4, xfs, btrfs] {
+            assert_eq!(Medium::with(disk, usual), Medium::Disk(AccessTimes::Relative));
+        }
+        for other in [nfs, fuse, overlay] {
+            assert_eq!(Medium::with(other, usual), Medium::Other);
+        }
+        for memory in [0x0102_1994, 0x8584_58F6] {
+            assert_eq!(Medium::with(memory, usual), Medium::Memory);
+        }
+    }
+
+    #[test]
+    fn a_mount_tells_when_reads_are_noted() {
+        use StatVfsMountFlags as Flags;
+
+        for (mount, noted) in [
+            (Flags::RELATIME, AccessTimes::Relative),
+            (Flags::RELATIME | Flags::NODEV, AccessTimes::Relative),
+            (Flags::NODEV, AccessTimes::Always),
+            (Flags::NOATIME, AccessTimes::Never),
+            (Flags::RDONLY | Flags::RELATIME, AccessTimes::Never),
+        ] {
+            assert_eq!(AccessTimes::with(mount), noted, "{mount:?}");
+        }
     }
 }

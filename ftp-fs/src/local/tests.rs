@@ -170,6 +170,9 @@ fn no_operation_follows_a_link() {
             assert_eq!(fs.set_mode(&path(at), 0o777), Err(FsError::IsLink), "{at}");
             assert_eq!(fs.set_modified(&path(at), UnixTime::EPOCH), Err(FsError::IsLink), "{at}");
         }
+        for mode in [WriteMode::Replace, WriteMode::Append] {
+            assert_eq!(write(&*fs, "/directory/new", mode), Err(FsError::IsLink), "{mode:?}");
+        }
         assert_eq!(fs.list(&path("/directory")).err(), Some(FsError::IsLink));
         assert_eq!(fs.create_unique(&path("/directory"), b"x").err(), Some(FsError::IsLink));
         assert_eq!(fs.make_directory(&path("/directory/new")), Err(FsError::IsLink));
