@@ -246,18 +246,22 @@ impl<R: Runtime> Connection<R> {
         Poll::Pending
     }
 
-    /// Looks at everything once; whether anything happened.
+    /// Looks at everything once; whether anything happened that leaves more to be done.
     fn round(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut progress = self.obey();
-        let is_last = self.ending.is_some() && self.outputs.is_empty();
-        progress |= self.control.poll_flush(is_last, cx);
-        progress |= self.poll_input(cx);
+        // What is written lets what waits for it begin. All else here comes behind both.
+        while self.obey() | self.poll_flush(cx) {}
+        let mut progress = self.poll_input(cx);
         progress |= self.poll_securing(cx);
         progress |= self.poll_running(cx);
         progress |= self.poll_ending(cx);
         // The order matters: transfers that were dropped in this round have left their connections here.
         let _ = self.lingering.poll(&self.runtime, cx);
         progress
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_last = self.ending.is_some() && self.outputs.is_empty();
+        self.control.poll_flush(is_last, cx)
     }
 
     /// Does what the core says, as far as the order of bytes and actions lets it.
