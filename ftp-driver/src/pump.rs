@@ -156,13 +156,16 @@ async fn copy_in<R: Runtime>(
     while !ended {
         wire.thread(count).await;
         room = next_room(room, count, piece);
+        if blocking::is_allowed()
+            && let Some(written) = write_in_place(writer, &chunk[..count], &mut spare, &mut decoder)
+        {
+            written.map_err(TransferError::Storage)?;
+            chunk.resize(room, 0);
+            (count, ended) = wire.receive(&mut chunk).await?;
+            continue;
+        }
         let full = take_received(&mut chunk, count, &mut spare, room, &mut decoder);
-        let ((written, result), received) = if blocking::is_allowed() {
-            let written = writer.write_all(full).await;
-            (written, wire.receive(&mut chunk).await)
-        } else {
-            both(writer.write_all(full), wire.receive(&mut chunk)).await
-        };
+        let ((written, result), received) = both(writer.write_all(full), wire.receive(&mut chunk)).await;
         result.map_err(TransferError::Storage)?;
         (count, ended) = received?;
         spare = written;
@@ -173,6 +176,20 @@ async fn copy_in<R: Runtime>(
         decoder.finish(&mut full);
     }
     Ok(full)
+}
+
+/// Writes what was received on this thread. The buffer stays, and with it what the processor's caches have of it.
+fn write_in_place(
+    writer: &mut dyn Writer,
+    received: &[u8],
+    decoded: &mut Vec<u8>,
+    decoder: &mut Option<AsciiDecoder>,
+) -> Option<Result<(), FsError>> {
+    let writer = writer.in_place()?;
+    let Some(decoder) = decoder else { return Some(writer.write_all(received)) };
+    decoded.clear();
+    decoder.push(received, decoded);
+    Some(writer.write_all(decoded))
 }
 
 /// Takes what was received out as it is to be written, and leaves a buffer of that length to receive into.

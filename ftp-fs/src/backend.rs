@@ -325,6 +325,10 @@ pub trait Writer: Send {
             self.finish().await
         })
     }
+    /// The writer beneath, for threads that [may block](crate::blocking): they need no buffer to change hands.
+    fn in_place(&mut self) -> Option<&mut dyn BlockingWriter> {
+        None
+    }
     /// What a cut would leave, as for [`BlockingWriter::remains`].
     fn remains(&self) -> Remains {
         Remains::Unknown

@@ -158,6 +158,10 @@ impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
         })
     }
 
+    fn in_place(&mut self) -> Option<&mut dyn BlockingWriter> {
+        Some(&mut **self.handle.as_mut()?)
+    }
+
     fn remains(&self) -> Remains {
         self.handle.as_ref().map_or_else(Remains::default, |writer| writer.remains())
     }
