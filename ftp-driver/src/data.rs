@@ -228,9 +228,14 @@ mod tests {
     struct Calls {
         flushes: usize,
         has_sent_end: bool,
+        rests: usize,
     }
 
-    impl Stream for HalfClosed {}
+    impl Stream for HalfClosed {
+        fn rest(&mut self) {
+            self.0.lock().unwrap().rests += 1;
+        }
+    }
 
     impl AsyncRead for HalfClosed {
         fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -299,5 +304,12 @@ mod tests {
         assert!(lingering.poll(&Standstill, cx).is_pending());
         assert!(lingering.poll(&Standstill, cx).is_ready());
         assert!(stream.0.lock().unwrap().has_sent_end);
+    }
+
+    #[test]
+    fn a_connection_that_rests_does_so_beneath_all_that_is_around_it() {
+        let (stream, lingering) = (HalfClosed::default(), Lingering::<Standstill>::new());
+        DataStream::new(stream.clone(), lingering.closing()).rest();
+        assert_eq!(stream.0.lock().unwrap().rests, 1);
     }
 }

@@ -285,6 +285,10 @@ impl<S: Stream> Stream for MaybeTls<S> {
             None => self.stream.poll_write_with(cx, write),
         }
     }
+
+    fn rest(&mut self) {
+        self.stream.rest();
+    }
 }
 
 impl<S: Stream> AsyncRead for MaybeTls<S> {
