@@ -73,6 +73,13 @@ impl<S> ClosingQueue<S> {
     }
 }
 
+impl<S> Closing<S> {
+    /// Others arrive at any time: what has, since somebody looked, woke the session.
+    fn have_all_been_seen(&self) -> bool {
+        self.in_use == 0 && self.arrivals.is_empty()
+    }
+}
+
 impl<S> DataStream<S> {
     pub(crate) fn new(stream: S, closing: &ClosingQueue<S>) -> Self {
         closing.lock().in_use += 1;
@@ -135,7 +142,7 @@ impl<R: Runtime> Lingering<R> {
     pub(crate) fn poll_last(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<()> {
         self.arrivals.lock().is_last_call = true;
         let arrived = self.poll(runtime, cx);
-        if self.arrivals.lock().in_use == 0 {
+        if self.arrivals.lock().have_all_been_seen() {
             return arrived;
         }
         let last_call = self.last_call.get_or_insert_with(|| Deadline::at(runtime.now() + LINGER));
@@ -229,6 +236,8 @@ mod tests {
         flushes: usize,
         has_sent_end: bool,
         rests: usize,
+        /// What goes when this is read from.
+        other: Option<DataStream<HalfClosed>>,
     }
 
     impl Stream for HalfClosed {
@@ -239,6 +248,7 @@ mod tests {
 
     impl AsyncRead for HalfClosed {
         fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            drop(self.0.lock().unwrap().other.take());
             Poll::Ready(Ok(0))
         }
     }
@@ -311,5 +321,19 @@ mod tests {
         let (stream, lingering) = (HalfClosed::default(), Lingering::<Standstill>::new());
         DataStream::new(stream.clone(), lingering.closing()).rest();
         assert_eq!(stream.0.lock().unwrap().rests, 1);
+    }
+
+    #[test]
+    fn what_arrives_while_the_last_are_looked_at_is_waited_for() {
+        let (first, second, mut lingering) =
+            (HalfClosed::default(), HalfClosed::default(), Lingering::<Standstill>::new());
+        first.0.lock().unwrap().flushes = 1;
+        first.0.lock().unwrap().other = Some(DataStream::new(second.clone(), lingering.closing()));
+        drop(DataStream::new(first, lingering.closing()));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(lingering.poll_last(&Standstill, cx).is_pending());
+        assert!(lingering.poll_last(&Standstill, cx).is_pending(), "it cannot be written to at first");
+        assert!(lingering.poll_last(&Standstill, cx).is_ready());
+        assert!(second.0.lock().unwrap().has_sent_end);
     }
 }
