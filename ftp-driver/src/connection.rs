@@ -488,6 +488,8 @@ impl<R: Runtime> Connection<R> {
         }
         self.ends_input = false;
         self.session.handle_eof(self.runtime.now());
+        // Behind a QUIT it runs to its end.
+        self.let_go();
         true
     }
 
@@ -517,12 +519,19 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn let_go(&mut self) {
+        self.recall = None;
         self.running.iter_mut().filter_map(|task| task.progress()).for_each(|progress| progress.wish.let_go());
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
         self.drain();
-        !self.running.is_empty() && self.in_span(|connection| connection.poll_tasks(cx))
+        !self.running.is_empty() && self.in_span(|connection| connection.poll_tasks(cx) | connection.are_back())
+    }
+
+    /// Whether what has been recalled is back by now, so that what waits for it can go on.
+    fn are_back(&mut self) -> bool {
+        let is_away = |task: &mut Box<dyn Running<R>>| task.progress().is_some_and(|progress| progress.wish.is_away());
+        self.recall.is_some() && !self.running.iter_mut().any(is_away) && self.recall.take().is_some()
     }
 
     fn poll_tasks(&mut self, cx: &mut Context<'_>) -> bool {

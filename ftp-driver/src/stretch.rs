@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -94,15 +94,21 @@ impl Wish {
         }))
     }
 
-    /// Whether the transfer is on a thread. If so, it is to come back, and to stay until it is
+    /// Whether the transfer [is away](Self::is_away). If so, it is to come back, and to stay until it is
     /// [let go](Self::let_go): as soon as it looks up, unless the disk holds it up.
     pub(crate) fn recall(&self) -> bool {
-        let is_away = self.0.is_away.load(Ordering::Relaxed);
+        let is_away = self.is_away();
         // Whoever is about to wait has its bell made before it looks here for the last time.
         if is_away && !self.0.is_recalled.swap(true, Ordering::SeqCst) {
+            fence(Ordering::SeqCst);
             self.0.bell.get().into_iter().for_each(Bell::ring);
         }
         is_away
+    }
+
+    /// Whether the transfer is on a thread.
+    pub(crate) fn is_away(&self) -> bool {
+        self.0.is_away.load(Ordering::Relaxed)
     }
 
     /// The transfer may have a thread again.

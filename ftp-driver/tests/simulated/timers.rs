@@ -76,6 +76,34 @@ fn an_upload_that_stands_ends_the_session() {
 }
 
 #[test]
+fn an_abort_waits_for_another_thread_no_longer_than_that_takes() {
+    let mut session = Simulated::new(service());
+    session.login();
+    let mut data = session.passive();
+    session.says("STOR file\r\n", "125 ");
+    session.world.delay_blocking_work(Duration::from_millis(10));
+    data.send(b"beginning");
+    session.run();
+    session.says("ABOR\r\n", "");
+    let (said, after) = next_words(&mut session);
+    assert!(said.starts_with("426 ") && after < 0.011, "{said} after {after}");
+}
+
+#[test]
+fn an_abort_does_not_wait_for_a_thread_that_hangs() {
+    let mut session = Simulated::new(service());
+    session.login();
+    let mut data = session.passive();
+    session.says("STOR file\r\n", "125 ");
+    session.world.hang_blocking_work(true);
+    data.send(b"beginning");
+    session.run();
+    session.says("ABOR\r\n", "");
+    let (said, after) = next_words(&mut session);
+    assert!(said.starts_with("426 ") && after < 0.051, "{said} after {after}");
+}
+
+#[test]
 fn the_idle_timer_stands_still_while_data_moves_and_begins_anew_after_it() {
     let mut session = limited(|config| config.idle_timeout = Some(Duration::from_secs(7)));
     session.login();

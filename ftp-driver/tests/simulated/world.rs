@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use ftp_driver::{Runtime, Stream};
 use ftp_fs::Unblock;
@@ -35,6 +36,8 @@ struct State {
     pub(crate) failed_accepts: u32,
     /// Whether blocking work never comes to its end.
     hangs: bool,
+    /// How long it waits before it is done at once.
+    delay: Duration,
 }
 
 /// The connections that wait at a listener.
@@ -92,6 +95,11 @@ impl World {
         self.state().hangs = yes;
     }
 
+    /// How long blocking work has to wait for a thread.
+    pub(crate) fn delay_blocking_work(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
     /// Moves the clock to the next timer; `false` when there is none.
     pub(crate) fn skip_to_next_timer(&self) -> bool {
         let mut state = self.state();
@@ -127,6 +135,10 @@ impl Unblock for World {
     async fn unblock<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(&self, work: F) -> T {
         if self.state().hangs {
             std::future::pending::<()>().await;
+        }
+        let delay = self.state().delay;
+        if !delay.is_zero() {
+            self.timer(self.now() + delay).await;
         }
         work()
     }
