@@ -41,7 +41,7 @@ impl<S: Stream> Direct<S> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
-            if !stretch::wait(&socket, readiness)? {
+            if !stretch::wait(&socket, readiness) {
                 return Poll::Pending;
             }
         }

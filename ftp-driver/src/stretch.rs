@@ -332,19 +332,20 @@ pub(crate) fn goes_on() -> bool {
 
 /// Waits for the socket on this thread; whether it is worth trying again. If not, nobody is to wait here, or not any
 /// longer.
-pub(crate) fn wait(socket: &Socket, readiness: Readiness) -> io::Result<bool> {
+pub(crate) fn wait(socket: &Socket, readiness: Readiness) -> bool {
     let Some(wish) = with_stretch(|stretch| stretch.may_wait.then(|| stretch.wish.clone())).flatten() else {
-        return Ok(false);
+        return false;
     };
-    let bell = wish.bell()?;
-    if !goes_on() {
-        return Ok(false);
-    }
-    let is_ready = bell.wait(socket, readiness, PATIENCE)?;
-    if !is_ready && goes_on() {
+    // Where there are no descriptors for a bell, the session waits.
+    let is_worth_it = wish.bell().and_then(|bell| {
+        fence(Ordering::SeqCst);
+        if goes_on() { bell.wait(socket, readiness, PATIENCE) } else { Ok(false) }
+    });
+    let is_worth_it = is_worth_it.unwrap_or(false);
+    if !is_worth_it && goes_on() {
         give_up();
     }
-    Ok(is_ready)
+    is_worth_it
 }
 
 /// A socket keeps the stretch of this thread waiting for too long: it ends.
@@ -364,7 +365,7 @@ pub(crate) fn without_waiting<T>(look: impl FnOnce() -> T) -> T {
     seen
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::sync::Mutex;
@@ -468,7 +469,8 @@ mod tests {
             own.thread().await;
             poll_fn(|_| {
                 if is_here() {
-                    wait(&socket, Readiness::Read).map_or(Poll::Pending, |_| Poll::Pending)
+                    wait(&socket, Readiness::Read);
+                    Poll::Pending
                 } else {
                     Poll::Ready(())
                 }
@@ -480,11 +482,28 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_nobody_waited_for_ends_no_later_wait() {
+        let ((wish, own), (socket, _peer)) = (upload(), silent());
+        let work = async move {
+            own.thread().await;
+            own.bell().unwrap();
+            assert!(own.recall());
+            // It looks up without having waited.
+            poll_fn(|_| if goes_on() { Poll::Pending } else { Poll::Ready(()) }).await;
+            poll_fn(|_| if is_here() { Poll::Pending } else { Poll::Ready(()) }).await;
+            own.let_go();
+            own.thread().await;
+            (wait(&socket, Readiness::Read), goes_on())
+        };
+        assert_eq!(block_on(alternating(1, &wish, work)), (true, true));
+    }
+
+    #[test]
     fn looking_without_waiting_ends_nothing() {
         let ((wish, own), (socket, _peer)) = (upload(), silent());
         let work = async move {
             own.thread().await;
-            let waited = without_waiting(|| wait(&socket, Readiness::Read).unwrap());
+            let waited = without_waiting(|| wait(&socket, Readiness::Read));
             (waited, goes_on())
         };
         assert_eq!(block_on(alternating(1, &wish, work)), (false, true));
