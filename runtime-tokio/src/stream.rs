@@ -102,7 +102,12 @@ impl TokioListener {
             }
         }
         let listener = state.register(TcpListener::from_std)?;
-        listener.poll_accept(cx).map_ok(|(stream, peer)| (stream.into(), peer))
+        listener.poll_accept(cx).map_ok(|(stream, peer)| {
+            let mut stream = TokioStream::from(stream);
+            // The session may be on another thread, where another reactor is to have it.
+            stream.rest();
+            (stream, peer)
+        })
     }
 }
 
@@ -210,5 +215,27 @@ fn or_pending(written: io::Result<usize>) -> Poll<io::Result<usize>> {
     match written {
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
         result => Poll::Ready(result),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_was_waited_for_is_in_no_reactor_before_it_has_to_wait() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let listener = TokioListener::new(listener, Handle::current());
+            let waits = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx).is_pending())).await;
+            let _client = net::TcpStream::connect(address).unwrap();
+            let (stream, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+            assert!(waits && matches!(stream.0, State::Resting(..)), "{stream:?}");
+        });
     }
 }
