@@ -447,6 +447,9 @@ impl<R: Runtime> Connection<R> {
 
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> bool {
         let Poll::Ready(asked) = self.stopping.poll_asked(self.asked, cx) else { return false };
+        if !self.has_recalled(cx) {
+            return false;
+        }
         self.asked = Some(asked);
         for task in &mut self.running {
             tell_progress(&mut self.session, &mut **task, self.runtime.now());
@@ -455,6 +458,7 @@ impl<R: Runtime> Connection<R> {
             Asked::Stop(how) => self.session.shutdown(how, self.runtime.now()),
             Asked::Dismiss(how) => self.session.dismiss(how, self.runtime.now()),
         }
+        self.let_go();
         true
     }
 
@@ -525,13 +529,19 @@ impl<R: Runtime> Connection<R> {
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
         self.drain();
-        !self.running.is_empty() && self.in_span(|connection| connection.poll_tasks(cx) | connection.are_back())
+        !self.running.is_empty() && self.in_span(|connection| connection.poll_tasks(cx) | connection.are_back(cx))
     }
 
     /// Whether what has been recalled is back by now, so that what waits for it can go on.
-    fn are_back(&mut self) -> bool {
+    fn are_back(&mut self, cx: &mut Context<'_>) -> bool {
         let is_away = |task: &mut Box<dyn Running<R>>| task.progress().is_some_and(|progress| progress.wish.is_away());
-        self.recall.is_some() && !self.running.iter_mut().any(is_away) && self.recall.take().is_some()
+        let are_back = self.recall.is_some() && !self.running.iter_mut().any(is_away);
+        if are_back {
+            self.recall = None;
+            // A stop, which waits as well, is looked at in the next turn.
+            cx.waker().wake_by_ref();
+        }
+        are_back
     }
 
     fn poll_tasks(&mut self, cx: &mut Context<'_>) -> bool {

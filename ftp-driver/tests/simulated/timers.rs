@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ftp_driver::{Handle, Runtime, Summary, serve};
-use ftp_proto::{CloseReason, Config};
+use ftp_driver::{Handle, Runtime, Stop, Summary, serve};
+use ftp_proto::{CloseReason, Config, Shutdown};
 
 use crate::world::{BLACK_HOLE, Task, World};
 use crate::{Simulated, local, service};
@@ -101,6 +101,24 @@ fn an_abort_does_not_wait_for_a_thread_that_hangs() {
     session.says("ABOR\r\n", "");
     let (said, after) = next_words(&mut session);
     assert!(said.starts_with("426 ") && after < 0.051, "{said} after {after}");
+}
+
+/// Otherwise it would go on behind its report.
+#[test]
+fn a_stop_waits_for_another_thread_no_longer_than_that_takes() {
+    let stop = Stop::new();
+    let mut session = Simulated::with(service().build().stopped_by(&stop));
+    session.login();
+    let mut data = session.passive();
+    session.says("STOR file\r\n", "125 ");
+    session.world.delay_blocking_work(Duration::from_millis(10));
+    data.send(b"beginning");
+    session.run();
+    stop.ask(Shutdown::Now);
+    session.run();
+    assert_eq!(session.said(), "");
+    let (said, after) = next_words(&mut session);
+    assert!(said.starts_with("421 ") && (0.0099..0.011).contains(&after), "{said} after {after}");
 }
 
 #[test]
