@@ -312,8 +312,10 @@ impl Registration {
     /// there is more. Only in front of urgent data (Telnet's Synch, sent with ABOR) and of the end is that not so, of
     /// which there was an event, or will be.
     pub(crate) fn note_short_read(&self) {
+        // A connection that was only waited for to stand, or to be written, tells of nothing to read.
+        let will_be_told = TELLS_OF_URGENT_DATA && self.interest.is_some_and(Interest::is_readable);
         let side = &mut self.source.sides()[Direction::Read as usize];
-        side.blocked |= TELLS_OF_URGENT_DATA && self.interest.is_some() && !side.event && !side.special;
+        side.blocked |= will_be_told && !side.event && !side.special;
     }
 
     fn show_interest(&mut self, socket: &impl AsFd, direction: Direction) -> io::Result<()> {

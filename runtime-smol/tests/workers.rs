@@ -143,6 +143,29 @@ fn what_stands_behind_urgent_data_is_read_at_once() {
     }
 }
 
+/// As after an active data connection has been waited for: its first event tells nothing of what is to be read.
+#[test]
+fn a_stream_that_was_only_waited_for_to_write_is_read_bit_by_bit() {
+    let (mut stream, mut peer) = pair();
+    peer.write_all(b"a").unwrap();
+    let (tell, told) = mpsc::channel();
+    let workers = workers();
+    let reading = async move {
+        poll_fn(|cx| {
+            while Pin::new(&mut stream).poll_write(cx, &[0; 64 * 1024]).is_ready() {}
+            Poll::Ready(())
+        })
+        .await;
+        for _ in 0..2 {
+            tell.send(read(&mut stream).await.unwrap()).unwrap();
+        }
+    };
+    workers.spawn(reading).detach();
+    assert_eq!(wait_for(&told, "what was there"), b"a");
+    peer.write_all(b"b").unwrap();
+    assert_eq!(wait_for(&told, "what came later"), b"b");
+}
+
 #[test]
 fn the_end_of_a_stream_is_noticed_behind_its_last_bytes() {
     for _ in 0..20 {
