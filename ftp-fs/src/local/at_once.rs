@@ -9,10 +9,12 @@
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ftp_types::{FileKind, VirtualPath};
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::fs::{self as sys, Dev, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -126,17 +128,71 @@ pub(super) struct Cache {
     pub(super) medium: Medium,
     /// Whether the kernel knows `RESOLVE_CACHED`, as long as it has not said otherwise.
     is_known: AtomicBool,
+    opens: Trust,
 }
 
 impl Cache {
     pub(super) fn of(directory: impl AsFd) -> Self {
         let device = sys::fstat(&directory).map_or(0, |stat| stat.st_dev);
-        Self { device, medium: Medium::of(directory), is_known: AtomicBool::new(true) }
+        let medium = Medium::of(directory);
+        Self { device, medium, is_known: AtomicBool::new(true), opens: Trust::default() }
     }
 
     /// What a file is on that may lie on another file system, somewhere in the tree.
     pub(super) fn medium_of(&self, stat: &Stat) -> Medium {
         if stat.st_dev == self.device { self.medium } else { Medium::Other }
+    }
+}
+
+/// Whether files open at once, by experience: a program may have asked the kernel (fanotify) to judge each open first, as
+/// scanners for viruses do. The kernel tells nobody who waits for what; but that the thread slept, and for how long.
+#[derive(Debug, Default)]
+struct Trust {
+    /// In nanoseconds from the first use in the process.
+    lost_until: AtomicU64,
+}
+
+impl Trust {
+    /// What is in memory opens in microseconds.
+    const LONG: Duration = Duration::from_millis(20);
+    /// After that files are opened where one may wait.
+    const LOST_FOR: Duration = Duration::from_secs(60);
+
+    fn open<T>(&self, thread: &impl Thread, open: impl FnOnce() -> T) -> Option<T> {
+        let (began, naps) = (thread.clock(), thread.naps());
+        if began < Duration::from_nanos(self.lost_until.load(Ordering::Relaxed)) {
+            return None;
+        }
+        let opened = open();
+        let ended = thread.clock();
+        if ended.saturating_sub(began) > Self::LONG && thread.naps() > naps {
+            tracing::debug!("opening a file took long: somebody seems to judge it");
+            let until = u64::try_from((ended + Self::LOST_FOR).as_nanos()).unwrap_or(u64::MAX);
+            self.lost_until.store(until, Ordering::Relaxed);
+        }
+        Some(opened)
+    }
+}
+
+/// What is asked of the thread that opens.
+trait Thread {
+    /// Since the first use in the process.
+    fn clock(&self) -> Duration;
+    /// How often it has slept, because it had to wait. That others had their turn is none of these.
+    fn naps(&self) -> i64;
+}
+
+/// The one that asks.
+struct This;
+
+impl Thread for This {
+    fn clock(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        FIRST.get_or_init(Instant::now).elapsed()
+    }
+
+    fn naps(&self) -> i64 {
+        getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches())
     }
 }
 
@@ -189,7 +245,8 @@ impl Root {
     pub(super) fn try_open(&self, path: &VirtualPath, offset: u64) -> Option<LocalReader> {
         let is_file = |stat: &Stat| kind(stat) == FileKind::File;
         self.try_stat(path).filter(is_file)?;
-        let file = File::from(self.try_open_any(path, OFlags::RDONLY | CAREFUL)?);
+        let open = || self.try_open_any(path, OFlags::RDONLY | CAREFUL);
+        let file = File::from(self.cache.opens.open(&This, open)??);
         let stat = sys::fstat(&file).ok().filter(is_file)?;
         LocalReader::start(self, (file, stat), path, offset).ok()
     }
@@ -201,7 +258,8 @@ impl Root {
 
     /// Makes a file where nothing is, if it would lie in memory. (A new name is never in the cache.)
     pub(super) fn try_make(&self, path: &VirtualPath) -> Option<File> {
-        if self.cache.medium == Medium::Memory { self.make(path, CONFINED | ResolveFlags::NO_XDEV) } else { None }
+        let make = || self.make(path, CONFINED | ResolveFlags::NO_XDEV);
+        if self.cache.medium == Medium::Memory { self.cache.opens.open(&This, make)? } else { None }
     }
 
     fn make(&self, path: &VirtualPath, resolve: ResolveFlags) -> Option<File> {
@@ -216,6 +274,8 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// When it was read, changed, and its attributes were, in seconds before now.
@@ -244,6 +304,42 @@ mod tests {
             i64::from(u32::MAX) + 1,
             i64::from(u32::MAX) + 1
         )));
+    }
+
+    #[derive(Default)]
+    struct Scripted {
+        time: Cell<Duration>,
+        naps: Cell<i64>,
+    }
+
+    impl Thread for Scripted {
+        fn clock(&self) -> Duration {
+            self.time.get()
+        }
+
+        fn naps(&self) -> i64 {
+            self.naps.get()
+        }
+    }
+
+    impl Scripted {
+        fn pass(&self, time: Duration, naps: i64) {
+            self.time.set(self.time.get() + time);
+            self.naps.set(self.naps.get() + naps);
+        }
+    }
+
+    #[test]
+    fn after_an_open_that_slept_for_long_files_are_opened_elsewhere_for_a_minute() {
+        const TOO_LONG: Duration = Duration::from_nanos(Trust::LONG.as_nanos() as u64 + 1);
+        let (trust, thread) = (Trust::default(), Scripted::default());
+        let open_in = |time, naps| trust.open(&thread, || thread.pass(time, naps)).is_some();
+        assert!(open_in(Trust::LONG, 1) && open_in(TOO_LONG, 0), "a nap, and a busy machine");
+        assert!(open_in(TOO_LONG, 1), "nobody knew");
+        thread.pass(Trust::LOST_FOR - Duration::from_nanos(1), 0);
+        assert!(!open_in(Duration::ZERO, 0));
+        thread.pass(Duration::from_nanos(1), 0);
+        assert!(open_in(Duration::ZERO, 0) && open_in(Duration::ZERO, 0));
     }
 
     #[test]
