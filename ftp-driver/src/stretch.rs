@@ -7,12 +7,12 @@
 //! by plain system calls ([`Direct`](crate::direct::Direct), [`blocking`]). When its client keeps it waiting, or its time
 //! is up, it comes back as it is.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ struct Wishes {
     is_asked: AtomicBool,
     is_away: AtomicBool,
     is_recalled: AtomicBool,
-    /// Wakes a thread that waits; made when the first does.
-    bell: OnceLock<Bell>,
+    /// Of the thread, from when it first waits to the end of the stretch. The lock is held for a look or a ring.
+    bell: Mutex<Option<Arc<Bell>>>,
 }
 
 impl Threads {
@@ -90,7 +90,7 @@ impl Wish {
             is_asked: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
             is_recalled: AtomicBool::new(false),
-            bell: OnceLock::new(),
+            bell: Mutex::default(),
         }))
     }
 
@@ -98,10 +98,9 @@ impl Wish {
     /// [let go](Self::let_go): as soon as it looks up, unless the disk holds it up.
     pub(crate) fn recall(&self) -> bool {
         let is_away = self.is_away();
-        // Whoever is about to wait has its bell made before it looks here for the last time.
+        // Whoever is about to wait hangs its bell up before it looks here for the last time.
         if is_away && !self.0.is_recalled.swap(true, Ordering::SeqCst) {
-            fence(Ordering::SeqCst);
-            self.0.bell.get().into_iter().for_each(Bell::ring);
+            self.lock_bell().iter().for_each(|bell| bell.ring());
         }
         is_away
     }
@@ -137,12 +136,17 @@ impl Wish {
         self.0.missing.store(self.0.again, Ordering::Relaxed);
     }
 
-    fn bell(&self) -> io::Result<&Bell> {
-        if let Some(bell) = self.0.bell.get() {
-            return Ok(bell);
-        }
-        let bell = Bell::new()?;
-        Ok(self.0.bell.get_or_init(|| bell))
+    /// The bell of this thread, hung up for who recalls the transfer.
+    fn hang_up_bell(&self) -> io::Result<Arc<Bell>> {
+        let bell = BELL.with(|own| match own.get() {
+            Some(bell) => Ok(Arc::clone(bell)),
+            None => Bell::new().map(|new| Arc::clone(own.get_or_init(|| Arc::new(new)))),
+        })?;
+        Ok(Arc::clone(self.lock_bell().insert(bell)))
+    }
+
+    fn lock_bell(&self) -> MutexGuard<'_, Option<Arc<Bell>>> {
+        self.0.bell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_asked(&self) -> bool {
@@ -285,6 +289,8 @@ fn run<T>(mut work: BoxFuture<'static, T>, stretch: Stretch) -> Returned<T> {
 thread_local! {
     /// The stretch that this thread is in.
     static HERE: RefCell<Option<Stretch>> = const { RefCell::new(None) };
+    /// Wakes this thread; made when it first waits. It is not made for each transfer: it takes two descriptors.
+    static BELL: OnceCell<Arc<Bell>> = const { OnceCell::new() };
 }
 
 struct Stretch {
@@ -312,7 +318,7 @@ struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        HERE.set(None);
+        HERE.take().iter().for_each(|stretch| *stretch.wish.lock_bell() = None);
     }
 }
 
@@ -337,10 +343,8 @@ pub(crate) fn wait(socket: &Socket, readiness: Readiness) -> bool {
         return false;
     };
     // Where there are no descriptors for a bell, the session waits.
-    let is_worth_it = wish.bell().and_then(|bell| {
-        fence(Ordering::SeqCst);
-        if goes_on() { bell.wait(socket, readiness, PATIENCE) } else { Ok(false) }
-    });
+    let is_worth_it =
+        wish.hang_up_bell().and_then(|bell| if goes_on() { bell.wait(socket, readiness, PATIENCE) } else { Ok(false) });
     let is_worth_it = is_worth_it.unwrap_or(false);
     if !is_worth_it && goes_on() {
         give_up();
@@ -486,16 +490,23 @@ mod tests {
         let ((wish, own), (socket, _peer)) = (upload(), silent());
         let work = async move {
             own.thread().await;
-            own.bell().unwrap();
-            assert!(own.recall());
-            // It looks up without having waited.
-            poll_fn(|_| if goes_on() { Poll::Pending } else { Poll::Ready(()) }).await;
-            poll_fn(|_| if is_here() { Poll::Pending } else { Poll::Ready(()) }).await;
-            own.let_go();
-            own.thread().await;
+            own.hang_up_bell().unwrap().ring();
             (wait(&socket, Readiness::Read), goes_on())
         };
         assert_eq!(block_on(alternating(1, &wish, work)), (true, true));
+    }
+
+    #[test]
+    fn who_is_back_has_no_bell() {
+        let ((wish, own), (socket, _peer)) = (upload(), silent());
+        let work = async move {
+            own.thread().await;
+            wait(&socket, Readiness::Read);
+            let before = own.lock_bell().is_some();
+            poll_fn(|_| if is_here() { Poll::Pending } else { Poll::Ready(()) }).await;
+            (before, own.lock_bell().is_some())
+        };
+        assert_eq!(block_on(alternating(1, &wish, work)), (true, false));
     }
 
     #[test]
