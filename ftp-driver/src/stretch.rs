@@ -188,14 +188,18 @@ struct Alternating<U, C, T> {
 /// Where the work is.
 enum Whereabouts<T> {
     Here(BoxFuture<'static, T>),
-    Away(BoxFuture<'static, Returned<T>>, Absence),
+    Away(BoxFuture<'static, Returned<T>>, Absence<T>),
     Done,
 }
+
+/// Work that waits for a thread, with its place there, until the thread takes it, or the session takes it back.
+type Unbegun<T> = Arc<Mutex<Option<(BoxFuture<'static, T>, Place)>>>;
 
 /// What comes back from a thread.
 enum Returned<T> {
     Unfinished(BoxFuture<'static, T>, End),
     Finished(T),
+    TakenBack,
 }
 
 /// Why a stretch is over.
@@ -206,23 +210,39 @@ enum End {
 }
 
 /// That a transfer is on a thread. Dropped before its [`end`](Self::end), it recalls it.
-struct Absence(Wish);
+struct Absence<T> {
+    wish: Wish,
+    unbegun: Unbegun<T>,
+}
 
-impl Absence {
-    fn begin(wish: &Wish) -> Self {
+impl<T> Absence<T> {
+    fn begin(wish: &Wish, work: BoxFuture<'static, T>, place: Place) -> Self {
         wish.0.is_away.store(true, Ordering::Relaxed);
-        Self(wish.clone())
+        Self { wish: wish.clone(), unbegun: Arc::new(Mutex::new(Some((work, place)))) }
+    }
+
+    /// What has been recalled, if no thread has begun it: that may take long where all are busy.
+    fn take_back(&self) -> Option<BoxFuture<'static, T>> {
+        if !self.wish.0.is_recalled.load(Ordering::Relaxed) {
+            return None;
+        }
+        take(&self.unbegun).map(|(work, _)| work)
     }
 
     fn end(&self) {
-        self.0.0.is_away.store(false, Ordering::Relaxed);
+        self.wish.0.is_away.store(false, Ordering::Relaxed);
     }
 }
 
-impl Drop for Absence {
+impl<T> Drop for Absence<T> {
     fn drop(&mut self) {
-        self.0.recall();
+        self.wish.recall();
+        drop(take(&self.unbegun));
     }
+}
+
+fn take<T>(unbegun: &Unbegun<T>) -> Option<(BoxFuture<'static, T>, Place)> {
+    unbegun.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl<U: Unblock, C: Fn() -> Instant + Clone + Send + 'static, T: Send + 'static> Alternating<U, C, T> {
@@ -234,6 +254,12 @@ impl<U: Unblock, C: Fn() -> Instant + Clone + Send + 'static, T: Send + 'static>
                     polled => return polled,
                 },
                 Whereabouts::Away(away, absence) => {
+                    if let Some(work) = absence.take_back() {
+                        absence.end();
+                        self.wish.renew(End::TimeIsUp);
+                        self.at = Whereabouts::Here(work);
+                        continue;
+                    }
                     let returned = ready!(away.as_mut().poll(cx));
                     absence.end();
                     match returned {
@@ -245,6 +271,7 @@ impl<U: Unblock, C: Fn() -> Instant + Clone + Send + 'static, T: Send + 'static>
                             self.wish.renew(end);
                             self.at = Whereabouts::Here(work);
                         }
+                        Returned::TakenBack => unreachable!("what was taken back is not waited for"),
                     }
                 }
                 Whereabouts::Done => unreachable!("what is done is not polled"),
@@ -257,10 +284,11 @@ impl<U: Unblock, C: Fn() -> Instant + Clone + Send + 'static, T: Send + 'static>
         self.wish.reset();
         let Some(place) = self.threads.enter() else { return };
         let Whereabouts::Here(work) = mem::replace(&mut self.at, Whereabouts::Done) else { return };
-        let (unblock, clock, absence) = (self.unblock.clone(), self.clock.clone(), Absence::begin(&self.wish));
-        let (wish, span) = (self.wish.clone(), Span::current());
+        let (unblock, clock) = (self.unblock.clone(), self.clock.clone());
+        let absence = Absence::begin(&self.wish, work, place);
+        let (wish, span, unbegun) = (self.wish.clone(), Span::current(), Arc::clone(&absence.unbegun));
         let stretch = move || {
-            let _place = place;
+            let Some((work, _place)) = take(&unbegun) else { return Returned::TakenBack };
             span.in_scope(|| run(work, Stretch::new(clock, wish)))
         };
         self.at = Whereabouts::Away(Box::pin(async move { unblock.unblock(stretch).await }), absence);

@@ -95,12 +95,25 @@ fn an_abort_does_not_wait_for_a_thread_that_hangs() {
     session.login();
     let mut data = session.passive();
     session.says("STOR file\r\n", "125 ");
-    session.world.hang_blocking_work(true);
+    session.world.delay_blocking_work(Duration::from_secs(20));
     data.send(b"beginning");
     session.run();
     session.says("ABOR\r\n", "");
     let (said, after) = next_words(&mut session);
     assert!(said.starts_with("426 ") && after < 0.051, "{said} after {after}");
+}
+
+#[test]
+fn an_abort_does_not_wait_at_all_for_a_thread_that_has_not_begun() {
+    let mut session = Simulated::new(service());
+    session.login();
+    let mut data = session.passive();
+    session.says("STOR file\r\n", "125 ");
+    session.world.hang_blocking_work(true);
+    data.send(b"beginning");
+    session.run();
+    session.says("ABOR\r\n", "426 ");
+    assert!(data.receive().1, "the data connection has ended");
 }
 
 /// Otherwise it would go on behind its report.

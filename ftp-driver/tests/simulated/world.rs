@@ -36,7 +36,7 @@ struct State {
     pub(crate) failed_accepts: u32,
     /// Whether blocking work never comes to its end.
     hangs: bool,
-    /// How long it waits before it is done at once.
+    /// How long it is on its way back, having been done at once.
     delay: Duration,
 }
 
@@ -95,7 +95,7 @@ impl World {
         self.state().hangs = yes;
     }
 
-    /// How long blocking work has to wait for a thread.
+    /// How long blocking work takes.
     pub(crate) fn delay_blocking_work(&self, delay: Duration) {
         self.state().delay = delay;
     }
@@ -136,11 +136,12 @@ impl Unblock for World {
         if self.state().hangs {
             std::future::pending::<()>().await;
         }
+        let done = work();
         let delay = self.state().delay;
         if !delay.is_zero() {
             self.timer(self.now() + delay).await;
         }
-        work()
+        done
     }
 }
 
