@@ -70,6 +70,7 @@ pub(crate) struct Extent {
     pub(crate) len: u64,
 }
 
+#[cfg(target_os = "linux")]
 impl Extent {
     /// How much of the file lies behind this place.
     pub(crate) fn behind(&self, offset: u64) -> usize {
