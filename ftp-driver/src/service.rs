@@ -333,7 +333,8 @@ impl ServiceBuilder {
     /// How many transfers at a time may have a thread of the runtime's pool for blocking work, 128 by default. Those that
     /// move much without having to wait for the client take one, for a fifth of a second at most before they ask anew; all
     /// others, and all when this is 0, share the threads of the runtime, and hand over what may block piece by piece. It
-    /// should leave most of the pool to the work on files that is handed over so.
+    /// should leave most of the pool to the work on files that is handed over so: in a pool with fewer threads than transfers,
+    /// such work waits for them.
     pub fn transfer_threads(mut self, count: usize) -> Self {
         self.0.threads = Arc::new(Threads::new(count));
         self

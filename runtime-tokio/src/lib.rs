@@ -30,7 +30,9 @@ pub use stream::{TokioListener, TokioStream};
 pub use workers::Workers;
 
 /// tokio, as the driver sees it: the runtime that this is made for runs blocking work. Sockets and timers are those of the
-/// runtime whose thread first waits for them, where that is another.
+/// runtime whose thread first waits for them, where that is another. A timer may first be waited for on a thread of the pool
+/// for blocking work: so somebody has to drive the runtime that this is made for, as `block_on` does, also while
+/// [`Workers`] run the sessions.
 #[derive(Clone, Debug)]
 pub struct TokioRuntime(Handle);
 
