@@ -229,10 +229,11 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
-        // Whoever asks later wakes the session.
+        // Whoever asks later wakes the session, or does so from within a round.
         while self.poll_stop(cx) {}
         for _ in 0..ROUNDS_PER_TURN {
             let progress = self.round(cx);
+            while progress && self.poll_stop(cx) {}
             if self.is_over(cx) {
                 return Poll::Ready(self.report());
             }

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use ftp_driver::{LiveSession, Service, Stop};
+use ftp_driver::{LiveSession, Observer, Service, SessionInfo, Stop};
 use ftp_fs::{Account, AuthError, Authenticator, BoxFuture, LoginAttempt, MemoryFs, Storage};
-use ftp_proto::{CloseReason, Shutdown};
+use ftp_proto::{CloseReason, Reply, Shutdown};
 use ftp_types::{Permissions, UnixTime, UserName};
 
 use crate::{Simulated, service};
@@ -150,6 +150,33 @@ fn a_login_that_is_being_judged_does_not_slip_through() {
     *slow.0.lock().unwrap() = true;
     assert_eq!(session.run_to_end().reason, CloseReason::Dismissed);
     assert_eq!(session.said(), format!("230 Login successful.\r\n{DISMISSED}"));
+}
+
+/// Ends all sessions of alice at a reply to PWD.
+struct Impatient(Stop);
+
+impl Observer for Impatient {
+    fn reply(&self, _: &SessionInfo, reply: &Reply) {
+        if reply.code().number() == 257 {
+            self.0.end_sessions_of(&alice(), Shutdown::Now);
+        }
+    }
+}
+
+#[test]
+fn who_is_ended_in_the_midst_of_a_flood_does_not_go_on() {
+    let stop = Stop::new();
+    let service = service().observer(Impatient(stop.clone())).build();
+    let mut session = Simulated::with(service.stopped_by(&stop));
+    session.login();
+    session.control.send(&b"PWD\r\n".repeat(600));
+    // No time passes.
+    session.run();
+    let said = session.said();
+    assert_eq!(session.run_to_end().reason, CloseReason::Dismissed);
+    assert!(said.ends_with(DISMISSED), "{said}");
+    // What was given to the session by then is about a hundred commands.
+    assert!(said.matches("257 ").count() < 110, "{said}");
 }
 
 #[test]
