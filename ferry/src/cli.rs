@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use encoding_rs::Encoding;
@@ -205,9 +205,7 @@ Exit status: 0 after a clean stop, 1 when it cannot serve, 2 on bad usage or bad
 /// Parses the program's arguments; help, version and usage errors end the process as clap does it: errors with 2.
 #[must_use]
 pub fn parse() -> Cli {
-    let matches = Cli::command().get_matches();
-    let checked = <Cli as clap::FromArgMatches>::from_arg_matches(&matches).and_then(|cli| check(cli, &matches));
-    checked.unwrap_or_else(|error| error.format(&mut Cli::command()).exit())
+    parse_from(std::env::args_os()).unwrap_or_else(|error| error.format(&mut Cli::command()).exit())
 }
 
 /// Parses arguments, the program's name first.
@@ -219,8 +217,21 @@ where
     I: IntoIterator<Item = A>,
     A: Into<std::ffi::OsString> + Clone,
 {
-    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let matches = Cli::command().try_get_matches_from(arguments).map_err(name_flag_of_directory)?;
     check(<Cli as clap::FromArgMatches>::from_arg_matches(&matches)?, &matches)
+}
+
+/// What is no flag is taken for a command; if it is a directory, it was most probably to be shared.
+fn name_flag_of_directory(mut error: clap::Error) -> clap::Error {
+    let directory = error.context().find_map(|(_, value)| match value {
+        ContextValue::String(text) if Path::new(text).is_dir() => Some(text.clone()),
+        _ => None,
+    });
+    if let (ErrorKind::InvalidSubcommand | ErrorKind::ArgumentConflict, Some(directory)) = (error.kind(), directory) {
+        let tip = format!("to share that directory: --directory {directory}").into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// The rules between flags.

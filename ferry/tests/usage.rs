@@ -47,6 +47,14 @@ fn wrong_values_are_told() {
 }
 
 #[test]
+fn who_names_a_directory_alone_is_told_the_flag_for_it() {
+    let directory = env!("CARGO_MANIFEST_DIR");
+    let tip = format!("to share that directory: --directory {directory}");
+    is_misuse(&[directory], &tip);
+    is_misuse(&["-p", "0", directory], &tip);
+}
+
+#[test]
 fn a_user_needs_a_password() {
     is_misuse(&["-u", "alice"], "FERRY_PASSWORD");
     is_misuse(&["-u", "alice", "-P", ""], "FERRY_PASSWORD");
