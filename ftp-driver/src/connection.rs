@@ -515,7 +515,8 @@ impl<R: Runtime> Connection<R> {
     /// nothing goes on that has been ended. A disk that holds a transfer up does not hold this up for long.
     fn has_recalled(&mut self, cx: &mut Context<'_>) -> bool {
         let recall = |task: &mut Box<dyn Running<R>>| task.progress().is_some_and(|progress| progress.wish.recall());
-        if self.running.iter_mut().filter_map(|task| recall(task).then_some(())).count() == 0 {
+        // All of them, whether or not the first is away.
+        if !self.running.iter_mut().map(recall).fold(false, |any, is_away| any | is_away) {
             self.recall = None;
             return true;
         }

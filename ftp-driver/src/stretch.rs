@@ -117,7 +117,7 @@ impl Wish {
 
     /// The transfer is about to move so many bytes: whether it has earned a thread and has none.
     pub(crate) fn is_earned(&self, bytes: usize) -> bool {
-        if blocking::is_allowed() {
+        if !CAN_WAIT || blocking::is_allowed() {
             return false;
         }
         let missing = self.0.missing.load(Ordering::Relaxed);

@@ -60,9 +60,9 @@ pub(crate) async fn send<R: Runtime>(
     let mut needs_probe = true;
     for turn in 1.. {
         wire.thread(extent.map_or(WINDOW, |extent| extent.behind(offset).min(WINDOW))).await;
-        match if needs_probe && !blocking::is_allowed() { look(reader, offset) } else { Probe::Warm } {
+        match if needs_probe && !blocking::is_allowed() { look(reader.as_file(), offset) } else { Probe::Warm } {
             Probe::Warm => {}
-            Probe::Unsupported if is_in_memory(reader) => needs_probe = false,
+            Probe::Unsupported if is_in_memory(reader.as_file()) => needs_probe = false,
             Probe::Unsupported if offset == start => return Ok(None),
             Probe::Cold | Probe::Unsupported => warm(&wire.runtime, reader, offset).await,
         }
@@ -91,8 +91,8 @@ pub(crate) async fn send<R: Runtime>(
     Ok(Some(offset - start))
 }
 
-fn look(reader: &dyn Reader, offset: u64) -> Probe {
-    reader.as_file().map_or(Probe::Unsupported, |file| probe(file, offset))
+fn look(file: Option<&File>, offset: u64) -> Probe {
+    file.map_or(Probe::Unsupported, |file| probe(file, offset))
 }
 
 fn probe(file: &File, offset: u64) -> Probe {
@@ -111,12 +111,12 @@ fn probe(file: &File, offset: u64) -> Probe {
 }
 
 /// Whether the file has no other place than memory.
-fn is_in_memory(reader: &dyn Reader) -> bool {
+fn is_in_memory(file: Option<&File>) -> bool {
     const TMPFS_MAGIC: u32 = 0x0102_1994;
     const RAMFS_MAGIC: u32 = 0x8584_58F6;
     // As wide as a register, and of either sign.
     let is_in_memory = |of: rustix::fs::StatFs| matches!(of.f_type as u32, TMPFS_MAGIC | RAMFS_MAGIC);
-    reader.as_file().and_then(|file| rustix::fs::fstatfs(file).ok()).is_some_and(is_in_memory)
+    file.and_then(|file| rustix::fs::fstatfs(file).ok()).is_some_and(is_in_memory)
 }
 
 /// Reads the window into the page cache. Should that fail, `sendfile` meets the same error and tells it. The descriptor
@@ -182,32 +182,12 @@ fn failure(error: &io::Error) -> TransferError {
 
 #[cfg(test)]
 mod tests {
-    use ftp_fs::BoxFuture;
-    use ftp_types::{FsError, Metadata};
-
     use super::*;
-
-    struct OpenFile(File);
-
-    impl Reader for OpenFile {
-        fn metadata(&mut self) -> BoxFuture<'_, Result<Metadata, FsError>> {
-            unimplemented!()
-        }
-
-        fn read(&mut self, _: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<usize, FsError>)> {
-            unimplemented!()
-        }
-
-        fn as_file(&self) -> Option<&File> {
-            Some(&self.0)
-        }
-    }
 
     #[test]
     fn a_file_in_memory_allows_no_probe_and_needs_none() {
         let file = File::from(rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
         file.set_len(1).unwrap();
-        let reader = OpenFile(file);
-        assert!(look(&reader, 0) != Probe::Cold && is_in_memory(&reader));
+        assert!(look(Some(&file), 0) != Probe::Cold && is_in_memory(Some(&file)));
     }
 }

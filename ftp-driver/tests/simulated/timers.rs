@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftp_driver::{Handle, Runtime, Stop, Summary, serve};
 use ftp_proto::{CloseReason, Config, Shutdown};
 
-use crate::world::{BLACK_HOLE, Task, World};
+use crate::world::{BLACK_HOLE, SimStream, Task, World};
 use crate::{Simulated, local, service};
 
 const CLIENT: &str = "192.0.2.2";
@@ -75,12 +75,18 @@ fn an_upload_that_stands_ends_the_session() {
     assert_eq!(session.run_to_end().reason, CloseReason::Stalled);
 }
 
-#[test]
-fn an_abort_waits_for_another_thread_no_longer_than_that_takes() {
+/// A session whose upload has its connection, and no byte yet.
+fn uploading() -> (Simulated, SimStream) {
     let mut session = Simulated::new(service());
     session.login();
-    let mut data = session.passive();
+    let data = session.passive();
     session.says("STOR file\r\n", "125 ");
+    (session, data)
+}
+
+#[test]
+fn an_abort_waits_for_another_thread_no_longer_than_that_takes() {
+    let (mut session, mut data) = uploading();
     session.world.delay_blocking_work(Duration::from_millis(10));
     data.send(b"beginning");
     session.run();
@@ -91,10 +97,7 @@ fn an_abort_waits_for_another_thread_no_longer_than_that_takes() {
 
 #[test]
 fn an_abort_does_not_wait_for_a_thread_that_hangs() {
-    let mut session = Simulated::new(service());
-    session.login();
-    let mut data = session.passive();
-    session.says("STOR file\r\n", "125 ");
+    let (mut session, mut data) = uploading();
     session.world.delay_blocking_work(Duration::from_secs(20));
     data.send(b"beginning");
     session.run();
@@ -105,10 +108,7 @@ fn an_abort_does_not_wait_for_a_thread_that_hangs() {
 
 #[test]
 fn an_abort_does_not_wait_at_all_for_a_thread_that_has_not_begun() {
-    let mut session = Simulated::new(service());
-    session.login();
-    let mut data = session.passive();
-    session.says("STOR file\r\n", "125 ");
+    let (mut session, mut data) = uploading();
     session.world.hang_blocking_work(true);
     data.send(b"beginning");
     session.run();
