@@ -1,5 +1,9 @@
 //! Sockets and their options, every one of them set here and nowhere else.
 
+#[cfg(target_os = "linux")]
+#[path = "any_port.rs"]
+mod any_port;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -21,21 +25,39 @@ const DATA_BACKLOG: i32 = 16;
 /// # Errors
 /// What the system says.
 pub fn listen_for_control(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = listening_socket(address)?;
+    let socket = unbound_socket(address)?;
+    socket.bind(&address.into())?;
     // Accepted sockets inherit it, so that not even the first urgent byte is lost.
     socket.set_out_of_band_inline(true)?;
     socket.listen(CONTROL_BACKLOG)?;
     Ok(socket.into())
 }
 
-/// A listener for one data connection, in non-blocking mode.
+/// A listener for one data connection, in non-blocking mode. Port 0 stands for any, as the system's settings have it.
 ///
 /// # Errors
 /// What the system says.
 pub fn listen_for_data(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = listening_socket(address)?;
+    let socket = unbound_socket(address)?;
+    bind_for_data(&socket, address)?;
     socket.listen(DATA_BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(target_os = "linux")]
+fn bind_for_data(socket: &Socket, mut address: SocketAddr) -> io::Result<()> {
+    if address.port() != 0 {
+        return socket.bind(&address.into());
+    }
+    any_port::bind(|port| {
+        address.set_port(port);
+        socket.bind(&address.into())
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_for_data(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    socket.bind(&address.into())
 }
 
 /// Takes the next connection of a listener, in non-blocking mode.
@@ -141,7 +163,8 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn listening_socket(address: SocketAddr) -> io::Result<Socket> {
+/// To be bound, and to listen.
+fn unbound_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = stream_socket(address)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -149,7 +172,6 @@ fn listening_socket(address: SocketAddr) -> io::Result<Socket> {
     // Elsewhere the option means something else: that two processes may have one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
     Ok(socket)
 }
 
