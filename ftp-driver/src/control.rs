@@ -1,5 +1,6 @@
 //! The control connection: its bytes both ways, in as little memory as they need.
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::io;
 use std::pin::Pin;
@@ -15,8 +16,14 @@ use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
 use crate::tls::{SessionTls, handshake_error};
 
-/// How much is read at a time, onto the stack.
+/// How much is read at a time.
 const READ: usize = 4096;
+
+thread_local! {
+    /// What is read goes here first: one for all sessions of the thread, since none has room of its own while it waits.
+    /// It holds nothing between two reads.
+    static DESK: Cell<Option<Box<[u8; READ]>>> = const { Cell::new(None) };
+}
 
 /// The control connection's stream, with what is to be written to it and what was read and not taken yet. Both buffers
 /// are there while they hold something, and no longer.
@@ -149,16 +156,17 @@ impl<S: Stream> Control<S> {
         if self.ended {
             return Poll::Pending;
         }
-        let mut buffer = [0; READ];
-        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, &mut buffer) };
+        let mut desk = DESK.take().unwrap_or_else(|| Box::new([0; READ]));
+        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, &mut *desk) };
+        if let Poll::Ready(Ok(count)) = read {
+            self.untaken.extend_from_slice(&desk[..count]);
+            desk[..count].fill(0);
+            black_box(&mut desk);
+        }
+        DESK.set(Some(desk));
         match read {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(count)) if count > 0 => {
-                self.untaken.extend_from_slice(&buffer[..count]);
-                buffer[..count].fill(0);
-                black_box(&mut buffer);
-                Poll::Ready(Input::Bytes)
-            }
+            Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Input::Bytes),
             Poll::Ready(end) => {
                 self.ended = true;
                 // Under TLS some clients end the connection without a word. What they asked for goes on as it would
