@@ -81,7 +81,11 @@ pub(crate) struct Row {
     /// It exists only where TLS is offered.
     pub(crate) needs_tls: bool,
     pub(crate) run: Handler,
+    key: Key,
 }
+
+/// A verb as what is compared in one step: its bytes in upper case, and zeros up to the length of the longest.
+type Key = [u8; 8];
 
 /// Carries a command out.
 pub(crate) type Handler = fn(&mut Session, Input<'_>);
@@ -89,7 +93,7 @@ pub(crate) type Handler = fn(&mut Session, Input<'_>);
 impl Row {
     const fn new(name: &'static str, argument: Argument, rfc: &'static str, help: &'static str, run: Handler) -> Self {
         let info = CommandInfo { name, argument, access: Access::Users, offered: true, rfc, help };
-        Self { info, beside: Beside::No, marker: Marker::Taken, needs_tls: false, run }
+        Self { info, beside: Beside::No, marker: Marker::Taken, needs_tls: false, run, key: key(name.as_bytes()) }
     }
 
     const fn not_offered(name: &'static str, rfc: &'static str, help: &'static str) -> Self {
@@ -127,7 +131,22 @@ impl Row {
 
 /// Finds a verb's row, in any case of letters.
 pub(crate) fn find(verb: &[u8]) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.info.name.as_bytes().eq_ignore_ascii_case(verb))
+    // Zeros that a client sends are none of those behind a name.
+    let may_be_known = verb.len() <= size_of::<Key>() && !verb.contains(&0);
+    let key = may_be_known.then(|| key(verb))?;
+    TABLE.iter().find(|row| row.key == key)
+}
+
+/// # Panics
+/// When the verb is too long.
+const fn key(verb: &[u8]) -> Key {
+    let mut key = [0; size_of::<Key>()];
+    let mut place = 0;
+    while place < verb.len() {
+        key[place] = verb[place].to_ascii_uppercase();
+        place += 1;
+    }
+    key
 }
 
 /// All commands that Ferry knows, in the order of the table.
