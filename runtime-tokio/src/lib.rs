@@ -5,8 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod registered;
 mod server;
 mod stream;
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "watched_linux.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "watched_other.rs")]
+mod watched;
 mod workers;
 
 use std::future::{Future, poll_fn};

@@ -10,13 +10,14 @@ use std::task::{Context, Poll, ready};
 use ftp_driver::{Stream, sockets};
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, Socket};
-use tokio::io::{AsyncWrite as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
+use crate::registered::Registered;
+
 /// A TCP connection of tokio's.
 #[derive(Debug)]
-pub struct TokioStream(State<net::TcpStream, TcpStream>);
+pub struct TokioStream(State<net::TcpStream, Registered>);
 
 /// A listening socket of tokio's.
 #[derive(Debug)]
@@ -61,11 +62,11 @@ impl TokioStream {
     pub(crate) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.register()?;
         ready!(stream.poll_write_ready(cx))?;
-        Poll::Ready(stream.take_error()?.map_or(Ok(()), Err))
+        Poll::Ready(stream.socket().take_error()?.map_or(Ok(()), Err))
     }
 
-    fn register(&mut self) -> io::Result<&mut TcpStream> {
-        self.0.register(TcpStream::from_std)
+    fn register(&mut self) -> io::Result<&mut Registered> {
+        self.0.register(Registered::new)
     }
 
     /// Does it, if tokio knows nothing of the connection and it need not wait.
@@ -80,7 +81,7 @@ impl TokioStream {
 
 impl From<TcpStream> for TokioStream {
     fn from(stream: TcpStream) -> Self {
-        Self(State::Registered(stream))
+        Self(State::Registered(Registered::Given(stream)))
     }
 }
 
@@ -115,7 +116,7 @@ impl Stream for TokioStream {
     fn socket(&self) -> Option<SockRef<'_>> {
         match &self.0 {
             State::Resting(stream, _) => Some(SockRef::from(stream)),
-            State::Registered(stream) => Some(SockRef::from(stream)),
+            State::Registered(stream) => Some(stream.socket()),
             State::Lost => None,
         }
     }
@@ -128,17 +129,7 @@ impl Stream for TokioStream {
         if let Some(written) = self.at_once(&mut *write) {
             return Poll::Ready(written);
         }
-        let stream = self.register()?;
-        let socket = SockRef::from(&*stream);
-        loop {
-            if stream.poll_write_ready(cx)?.is_pending() {
-                return or_pending(write(&socket));
-            }
-            match stream.try_io(Interest::WRITABLE, || write(&socket)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        self.register()?.poll_write_with(cx, write)
     }
 
     fn rest(&mut self) {
@@ -151,35 +142,18 @@ impl Stream for TokioStream {
     }
 }
 
-/// tokio's own `poll_read` takes a short read for a sign that nothing more is there. In front of urgent data (Telnet's
-/// Synch, sent with ABOR) reads are short as well, and what follows would wait for the next packet.
 impl AsyncRead for TokioStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Some(read) = self.at_once(|mut socket| socket.read(buffer)) {
             return Poll::Ready(read);
         }
-        let stream = self.register()?;
-        let socket = SockRef::from(&*stream);
-        loop {
-            ready!(stream.poll_read_ready(cx))?;
-            match stream.try_io(Interest::READABLE, || (&*socket).read(buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        self.register()?.poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for TokioStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(written) = self.at_once(|mut socket| socket.write(bytes)) {
-            return Poll::Ready(written);
-        }
-        let stream = self.register()?;
-        match Pin::new(&mut *stream).poll_write(cx, bytes) {
-            Poll::Pending => or_pending((&*SockRef::from(&*stream)).write(bytes)),
-            ready => ready,
-        }
+        self.poll_write_with(cx, &mut |mut socket| socket.write(bytes))
     }
 
     fn poll_write_vectored(
@@ -187,14 +161,7 @@ impl AsyncWrite for TokioStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Some(written) = self.at_once(|mut socket| socket.write_vectored(slices)) {
-            return Poll::Ready(written);
-        }
-        let stream = self.register()?;
-        match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
-            Poll::Pending => or_pending((&*SockRef::from(&*stream)).write_vectored(slices)),
-            ready => ready,
-        }
+        self.poll_write_with(cx, &mut |mut socket| socket.write_vectored(slices))
     }
 
     /// There is nothing between the caller and the socket.
@@ -206,15 +173,6 @@ impl AsyncWrite for TokioStream {
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.socket().ok_or_else(lost)?;
         Poll::Ready(socket.shutdown(Shutdown::Write))
-    }
-}
-
-/// What came of a write to a socket that was not reported as writable. The system reports that only once a good part of
-/// a large buffer is free, which takes a slow client longer than the stall timeout; yet there may be room.
-fn or_pending(written: io::Result<usize>) -> Poll<io::Result<usize>> {
-    match written {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
-        result => Poll::Ready(result),
     }
 }
 

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use ftp_driver::Stream;
 use ftp_runtime_tokio::{TokioRuntime, TokioStream};
-use futures_io::AsyncWrite;
-use socket2::{Domain, Socket, Type};
+use futures_io::{AsyncRead, AsyncWrite};
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::net::TcpStream;
 
 const CHUNK: usize = 8 * 1024;
 
@@ -34,8 +35,95 @@ fn a_connection_that_was_lost_does_not_end_well() {
     });
 }
 
+/// Reads are short in front of it, and there is no event for what has come already.
+#[test]
+fn what_stands_behind_urgent_data_is_read_at_once() {
+    for into_stream in INTO_STREAMS {
+        for _ in 0..20 {
+            block_on(async {
+                let (mut stream, peer) = pair(into_stream);
+                stream.socket().unwrap().set_out_of_band_inline(true).unwrap();
+                let peer = SockRef::from(&peer);
+                // It is in the reactor from here on.
+                assert!(poll_fn(|cx| Poll::Ready(poll_read(&mut stream, cx))).await.is_pending());
+                peer.send(b"ab").unwrap();
+                peer.send_out_of_band(b"c").unwrap();
+                peer.send(b"def").unwrap();
+                let mut bytes = Vec::new();
+                while bytes.len() < 6 {
+                    bytes.extend(read(&mut stream).await);
+                }
+                assert_eq!(bytes, b"abcdef");
+            });
+        }
+    }
+}
+
+#[test]
+fn short_reads_hide_neither_the_next_bytes_nor_the_end() {
+    let answer = |into_stream| async move {
+        let (mut stream, mut peer) = pair(into_stream);
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        let client = tokio::task::spawn_blocking(move || {
+            for number in 0..200_u8 {
+                peer.write_all(&[number]).unwrap();
+                let mut answer = [0];
+                peer.read_exact(&mut answer).unwrap();
+                assert_eq!(answer, [number]);
+            }
+            peer.write_all(b"bye").unwrap();
+        });
+        for number in 0..200_u8 {
+            let bytes = read(&mut stream).await;
+            assert_eq!(bytes, [number]);
+            poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, &bytes)).await.unwrap();
+        }
+        assert_eq!(read(&mut stream).await, b"bye");
+        assert_eq!(read(&mut stream).await, b"");
+        client.await.unwrap();
+    };
+    for into_stream in INTO_STREAMS {
+        block_on(answer(into_stream));
+        // Where events come on another thread than the one that reads.
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        threads.block_on(async { tokio::spawn(within_patience(answer(into_stream))).await.unwrap() });
+    }
+}
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+type IntoStream = fn(std::net::TcpStream) -> TokioStream;
+
+/// A connection that the driver registers, and one that the caller has registered.
+const INTO_STREAMS: [IntoStream; 2] = [
+    |stream| TokioRuntime::current().stream(stream).unwrap(),
+    |stream| {
+        stream.set_nonblocking(true).unwrap();
+        TcpStream::from_std(stream).unwrap().into()
+    },
+];
+
+fn pair(into_stream: IntoStream) -> (TokioStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (into_stream(listener.accept().unwrap().0), peer)
+}
+
+fn poll_read(stream: &mut TokioStream, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    let mut buffer = [0; 64];
+    Pin::new(stream).poll_read(cx, &mut buffer).map_ok(|count| buffer[..count].to_vec())
+}
+
+async fn read(stream: &mut TokioStream) -> Vec<u8> {
+    poll_fn(|cx| poll_read(stream, cx)).await.unwrap()
+}
+
 fn block_on(work: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(work);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(within_patience(work));
+}
+
+async fn within_patience(work: impl Future<Output = ()>) {
+    tokio::time::timeout(PATIENCE, work).await.expect("it stands still");
 }
 
 async fn little_room() {
