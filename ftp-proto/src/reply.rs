@@ -141,6 +141,7 @@ impl Reply {
 
     fn write_line(&self, out: &mut Vec<u8>, separator: u8, text: &[u8]) {
         let ReplyCode(code) = self.code;
+        out.reserve(4 + text.len() + 2);
         let digit = |value: u16| b'0' + (value % 10) as u8;
         out.extend_from_slice(&[digit(code / 100), digit(code / 10), digit(code), separator]);
         write_text(out, text);
@@ -167,15 +168,16 @@ impl fmt::Debug for Reply {
 /// Characters of an operator's text that still go into a reply of one line.
 const LONG_LINE: usize = 75;
 
-fn write_text(out: &mut Vec<u8>, text: &[u8]) {
-    // On the control connection IAC is a Telnet command and must be doubled (RFC 2640 §2.2 leaves it to Telnet).
-    for byte in text {
-        match byte {
-            byte if breaks_line(*byte) => out.push(b'?'),
-            0xFF => out.extend_from_slice(&[0xFF, 0xFF]),
-            byte => out.push(*byte),
-        }
+fn write_text(out: &mut Vec<u8>, mut text: &[u8]) {
+    out.reserve(text.len() + 2);
+    let is_special = |byte: &u8| breaks_line(*byte) || *byte == 0xFF;
+    while let Some(place) = text.iter().position(is_special) {
+        out.extend_from_slice(&text[..place]);
+        // On the control connection IAC is a Telnet command and must be doubled (RFC 2640 §2.2 leaves it to Telnet).
+        out.extend_from_slice(if text[place] == 0xFF { &[0xFF, 0xFF] } else { b"?" });
+        text = &text[place + 1..];
     }
+    out.extend_from_slice(text);
     out.extend_from_slice(b"\r\n");
 }
 

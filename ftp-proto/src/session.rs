@@ -252,9 +252,14 @@ impl Session {
         while taken < bytes.len() && matches!(self.phase, Phase::Serving) && may_take(self) {
             let (count, framed) = self.reader.push(&bytes[taken..]);
             taken += count;
-            if let Some(framed) = framed {
-                self.enqueue(framed);
-                self.advance();
+            match framed {
+                // Mostly nothing waits, and this need not wait either.
+                Some(framed) if self.lane.head().is_none() && self.may_run(&framed) => self.run_framed(framed),
+                Some(framed) => {
+                    self.enqueue(framed);
+                    self.advance();
+                }
+                None => {}
             }
         }
         taken
@@ -347,13 +352,13 @@ impl Session {
 
     /// The next thing to do; `None` when there is nothing until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if self.outputs.is_empty() {
+        if self.outputs.is_empty() && self.lane.head().is_some() {
             // Commands may have been waiting for the driver to take what others put out.
             self.advance();
             self.settle();
         }
         let output = self.outputs.pop_front();
-        if output.is_none() {
+        if output.is_none() && self.outputs.capacity() > 0 {
             // Sessions are idle most of their time, and there are many.
             self.outputs = VecDeque::new();
         }
@@ -540,28 +545,31 @@ impl Session {
         if self.waiting_listen.is_some() && self.lane.head().is_some_and(ends_waiting) {
             self.give_up_listening();
         }
-        while matches!(self.phase, Phase::Serving)
-            && self.outputs.len() < MAX_OUTPUTS
-            && self.lane.head().is_some_and(|head| self.may_run(head))
+        while self.lane.head().is_some_and(|head| self.may_run(head))
+            && let Some(framed) = self.lane.pop()
         {
-            match self.lane.pop() {
-                Some(Framed::Line { mut line, .. }) => {
-                    self.run(&line);
-                    line.fill(0);
-                    black_box(&mut line);
-                }
-                Some(Framed::TooLong) => {
-                    self.marker = None;
-                    self.reply(Reply::new(500, "Command line too long."));
-                }
-                None => {}
+            self.run_framed(framed);
+        }
+    }
+
+    fn run_framed(&mut self, framed: Framed) {
+        match framed {
+            Framed::Line { mut line, .. } => {
+                self.run(&line);
+                line.fill(0);
+                black_box(&mut line);
+            }
+            Framed::TooLong => {
+                self.marker = None;
+                self.reply(Reply::new(500, "Command line too long."));
             }
         }
     }
 
     /// Whether the line may run now; otherwise it and all behind it wait.
     fn may_run(&self, framed: &Framed) -> bool {
-        if self.pending.is_some() || self.held.is_some() || self.security.is_changing() {
+        let takes_commands = matches!(self.phase, Phase::Serving) && self.outputs.len() < MAX_OUTPUTS;
+        if !takes_commands || self.pending.is_some() || self.held.is_some() || self.security.is_changing() {
             return false;
         }
         let Some(running) = &self.transfer else { return true };
