@@ -73,6 +73,12 @@ impl Medium {
         self != Self::Other && stat.st_nlink > 0
     }
 
+    /// Whether nothing waits when a file of that length is closed, also if it was removed: so little of memory is freed
+    /// in no time.
+    pub(super) const fn frees_at_once(self, len: u64) -> bool {
+        matches!(self, Self::Memory) && len <= 1 << 20
+    }
+
     /// Reads on, of what is in the page cache. On a file system that lies in memory that is all there is.
     pub(super) fn try_read(self, file: &File, buffer: &mut [u8]) -> Option<usize> {
         const WHERE_IT_STANDS: u64 = u64::MAX;
@@ -150,6 +156,8 @@ impl Cache {
 struct Trust {
     /// In nanoseconds from the first use in the process.
     lost_until: AtomicU64,
+    /// Whether an open has ever taken long, so that it is worth asking whether the thread sleeps.
+    is_in_doubt: AtomicBool,
 }
 
 impl Trust {
@@ -159,18 +167,26 @@ impl Trust {
     const LOST_FOR: Duration = Duration::from_secs(60);
 
     fn open<T>(&self, thread: &impl Thread, open: impl FnOnce() -> T) -> Option<T> {
-        let (began, naps) = (thread.clock(), thread.naps());
+        let began = thread.clock();
         if began < Duration::from_nanos(self.lost_until.load(Ordering::Relaxed)) {
             return None;
         }
+        let naps = self.is_in_doubt.load(Ordering::Relaxed).then(|| thread.naps());
         let opened = open();
         let ended = thread.clock();
-        if ended.saturating_sub(began) > Self::LONG && thread.naps() > naps {
-            tracing::debug!("opening a file took long: somebody seems to judge it");
-            let until = u64::try_from((ended + Self::LOST_FOR).as_nanos()).unwrap_or(u64::MAX);
-            self.lost_until.store(until, Ordering::Relaxed);
+        if ended.saturating_sub(began) > Self::LONG {
+            self.is_in_doubt.store(true, Ordering::Relaxed);
+            if naps.is_some_and(|naps| thread.naps() > naps) {
+                self.lose(ended);
+            }
         }
         Some(opened)
+    }
+
+    fn lose(&self, now: Duration) {
+        tracing::debug!("opening a file took long: somebody seems to judge it");
+        let until = u64::try_from((now + Self::LOST_FOR).as_nanos()).unwrap_or(u64::MAX);
+        self.lost_until.store(until, Ordering::Relaxed);
     }
 }
 
@@ -334,12 +350,22 @@ mod tests {
         const TOO_LONG: Duration = Duration::from_nanos(Trust::LONG.as_nanos() as u64 + 1);
         let (trust, thread) = (Trust::default(), Scripted::default());
         let open_in = |time, naps| trust.open(&thread, || thread.pass(time, naps)).is_some();
+        assert!(open_in(TOO_LONG, 1), "the first raises a doubt");
         assert!(open_in(Trust::LONG, 1) && open_in(TOO_LONG, 0), "a nap, and a busy machine");
         assert!(open_in(TOO_LONG, 1), "nobody knew");
         thread.pass(Trust::LOST_FOR - Duration::from_nanos(1), 0);
         assert!(!open_in(Duration::ZERO, 0));
         thread.pass(Duration::from_nanos(1), 0);
         assert!(open_in(Duration::ZERO, 0) && open_in(Duration::ZERO, 0));
+    }
+
+    #[test]
+    fn only_little_of_memory_is_freed_at_once() {
+        let frees = |medium: Medium| [0, 1 << 20, (1 << 20) + 1].map(|len| medium.frees_at_once(len));
+        assert_eq!(frees(Medium::Memory), [true, true, false]);
+        for other in [Medium::Disk(AccessTimes::Never), Medium::Other] {
+            assert_eq!(frees(other), [false; 3]);
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct LocalWriter {
     failure: Option<FsError>,
     /// Whether it is a new file in memory, that is written without waiting.
     in_memory: bool,
+    /// Whether it is whole, and had a name still.
+    is_finished: bool,
 }
 
 /// Devices and FIFOs block nobody when they are opened in spite of all care.
@@ -90,7 +92,8 @@ impl BlockingReader for LocalReader {
     }
 
     fn closes_at_once(&self) -> bool {
-        sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
+        self.medium.frees_at_once(self.len)
+            || sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
     }
 
     fn as_file(&self) -> Option<&File> {
@@ -134,7 +137,16 @@ impl LocalWriter {
 
     fn in_place(file: File, path: &VirtualPath, cut: Option<u64>) -> Self {
         let remains = if cut == Some(0) { Remains::Overwritten } else { Remains::Extended };
-        Self { file, path: path.clone(), cut, remains, staged: None, failure: None, in_memory: false }
+        Self {
+            file,
+            path: path.clone(),
+            cut,
+            remains,
+            staged: None,
+            failure: None,
+            in_memory: false,
+            is_finished: false,
+        }
     }
 
     fn replace(directory: OwnedFd, name: &[u8], path: &VirtualPath) -> Result<Self, FsError> {
@@ -227,11 +239,14 @@ impl BlockingWriter for LocalWriter {
 
     fn try_finish(&mut self) -> Option<Metadata> {
         let is_possible = self.in_memory && self.failure.is_none();
-        is_possible.then(|| known_metadata(&sys::fstat(&self.file).ok()?))?
+        let stat = is_possible.then(|| sys::fstat(&self.file).ok())??;
+        self.is_finished = stat.st_nlink > 0;
+        known_metadata(&stat)
     }
 
     fn closes_at_once(&self) -> bool {
-        self.in_memory && sys::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0)
+        let has_name = || sys::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0);
+        self.in_memory && (self.is_finished || has_name())
     }
 
     fn remains(&self) -> Remains {
