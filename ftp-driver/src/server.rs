@@ -253,7 +253,8 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
     fn admit(&self, mut stream: R::Stream, peer: SocketAddr, place: usize, cx: &mut Context<'_>) {
         let Shared { addresses, implicit_tls, limits, .. } = &*self.handle.0;
         let listener = addresses.get(place).copied();
-        let Some(local) = local_end(&stream).or(listener) else { return };
+        let known = listener.filter(|address| !address.ip().is_unspecified());
+        let Some(local) = known.or_else(|| local_end(&stream)).or(listener) else { return };
         let addresses = Addresses { local, peer };
         let mut service = self.handle.service();
         if implicit_tls.get(place) == Some(&true) {
