@@ -34,7 +34,7 @@ pub(crate) async fn download<R: Runtime>(
     piece: usize,
 ) -> Result<(), TransferError> {
     let image = representation == Representation::Image;
-    let may_go = zero_copy && image && !wire.throttle.is_limited();
+    let may_go = zero_copy && image && !wire.throttle.is_limited() && !is_small(extent);
     let sent = match if may_go { zero_copy::start_of(&*reader, extent) } else { None } {
         Some(start) => zero_copy::send(wire, &mut *reader, start, extent).await?,
         None => None,
@@ -43,7 +43,7 @@ pub(crate) async fn download<R: Runtime>(
         Some(sent) => sent,
         None => {
             let first = first_read(piece, extent);
-            copy_out(wire, &mut *reader, (!image).then(AsciiEncoder::new), first..=piece).await?
+            copy_out(wire, &mut *reader, extent, (!image).then(AsciiEncoder::new), first..=piece).await?
         }
     };
     if let Some(Extent { offset, len }) = extent
@@ -84,6 +84,13 @@ async fn check_not_cut(reader: &mut dyn Reader, len: u64) -> Result<(), Transfer
     Err(TransferError::Storage(FsError::Io))
 }
 
+/// To send a small file by `sendfile` takes more calls of the system than to read and send it, and longer.
+fn is_small(extent: Option<Extent>) -> bool {
+    extent.is_some_and(|Extent { offset, len }| len.saturating_sub(offset) <= SMALL)
+}
+
+const SMALL: u64 = 16 * 1024;
+
 /// How long a chunk is at first where the length of the whole is not known.
 const FIRST: usize = 32 * 1024;
 
@@ -94,6 +101,8 @@ fn first_read(piece: usize, extent: Option<Extent>) -> usize {
 }
 
 const SMALLEST: usize = 512;
+/// How long a chunk of an upload is at first: nobody tells how much comes, and it is mostly little.
+const FIRST_RECEIVED: usize = 8 * 1024;
 
 /// How long the next chunk may be, when so much came of this one.
 fn next_room(room: usize, came: usize, most: usize) -> usize {
@@ -104,6 +113,7 @@ fn next_room(room: usize, came: usize, most: usize) -> usize {
 async fn copy_out<R: Runtime>(
     wire: &mut Wire<R>,
     reader: &mut dyn Reader,
+    extent: Option<Extent>,
     mut encoder: Option<AsciiEncoder>,
     rooms: RangeInclusive<usize>,
 ) -> Result<u64, TransferError> {
@@ -125,6 +135,12 @@ async fn copy_out<R: Runtime>(
                 &encoded[..]
             }
         };
+        total += count as u64;
+        if count < room && extent.is_some_and(|Extent { offset, len }| offset + total == len) {
+            // There was room for more, and there is to be no more.
+            wire.send(bytes).await?;
+            return Ok(total);
+        }
         room = next_room(room, count, *rooms.end());
         if blocking::is_allowed() {
             // One after the other, in one buffer: more of it is in the processor's caches.
@@ -138,7 +154,6 @@ async fn copy_out<R: Runtime>(
             spare = mem::replace(&mut chunk, next);
             came = next_came;
         }
-        total += count as u64;
         yield_now().await;
     }
 }
@@ -150,7 +165,7 @@ async fn copy_in<R: Runtime>(
     mut decoder: Option<AsciiDecoder>,
     piece: usize,
 ) -> Result<Vec<u8>, TransferError> {
-    let mut room = FIRST.min(piece);
+    let mut room = FIRST_RECEIVED.min(piece);
     let (mut chunk, mut spare) = (vec![0; room], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
     while !ended {

@@ -179,12 +179,16 @@ impl<R: Runtime> Wire<R> {
     /// Everything is received: tells the peer that nothing comes from here.
     pub(crate) async fn finish_receiving(&mut self) -> Result<(), TransferError> {
         let Channel::Data(stream, _) = &mut self.channel else { return Ok(()) };
-        io::finish_sending(&mut **stream).await.map_err(lost)?;
         // Under TLS there may be more behind the peer's last word.
-        if !stream.is_under_tls() {
+        let has_ended = !stream.is_under_tls();
+        if has_ended {
             stream.has_ended();
         }
-        Ok(())
+        // A socket that is closed next says so by itself.
+        if has_ended && stream.socket().is_some() {
+            return Ok(());
+        }
+        io::finish_sending(&mut **stream).await.map_err(lost)
     }
 
     async fn receive_some(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
