@@ -87,7 +87,7 @@ pub(crate) fn serve_in_place<R: Runtime>(
         }
         // A stop waits for this session as long as somebody listens for it.
         let stopping = connection.actions.service.stop.listen();
-        let span = connection.span();
+        let span = *connection.span();
         let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, span, summary));
         drop((connection, place));
         last.await
@@ -209,7 +209,7 @@ impl<R: Runtime> Connection<R> {
             // Whatever hooks do, the session has had its turn before.
             let _ = self.in_span(|connection| connection.hooks.poll(cx));
         }
-        if self.running.is_empty() && self.hooks.is_idle() {
+        if self.running.is_empty() && self.hooks.is_idle() && !self.actions.holdings.has_data_channel() {
             // Sessions are idle most of their time, and there are many.
             (self.span, self.running) = (None, Vec::new());
         }
@@ -219,13 +219,15 @@ impl<R: Runtime> Connection<R> {
     /// Does what may be logged by others than ourselves.
     fn in_span<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let span = self.span();
-        let _entered = span.enter();
-        work(self)
+        let result = span.in_scope(|| work(self));
+        // Nothing that is done in it logs a user in or out, which would have made it another.
+        self.span = Some(span);
+        result
     }
 
-    fn span(&mut self) -> Span {
+    fn span(&mut self) -> Box<Span> {
         let outer = self.outer_span.as_deref();
-        Span::clone(self.span.get_or_insert_with(|| Box::new(log::session_span(outer, &self.info))))
+        self.span.take().unwrap_or_else(|| Box::new(log::session_span(outer, &self.info)))
     }
 
     fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {

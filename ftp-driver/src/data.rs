@@ -197,7 +197,8 @@ pub(crate) fn poll_discard(
     discarded: &mut usize,
     cx: &mut Context<'_>,
 ) -> Poll<std::io::Result<()>> {
-    let mut buffer = [0; 4096];
+    // Mostly there is nothing but the end.
+    let mut buffer = [0; 1024];
     let turn_ends = *discarded + BYTES_PER_TURN;
     while *discarded < turn_ends {
         match poll_read(stream, cx, &mut buffer) {

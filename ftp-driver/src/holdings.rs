@@ -101,6 +101,11 @@ impl<R: Runtime> Holdings<R> {
         self.data.keep(id, DataStream::new(stream, &self.closing));
     }
 
+    /// Whether there is a data connection, or a listener for one.
+    pub(crate) fn has_data_channel(&self) -> bool {
+        !self.listeners.0.is_empty() || !self.data.0.is_empty()
+    }
+
     /// Closes what the core has no more use for.
     pub(crate) fn release(&mut self, resource: Resource) {
         match resource {
