@@ -12,6 +12,7 @@ use crate::server::{Start, in_memory, service};
 on_both! {
     files_are_moved_in_pieces_of_the_size_that_was_set,
     pieces_of_large_files_grow_up_to_that,
+    a_small_file_is_read_once_unless_it_has_grown,
     sizes_that_cannot_be_are_brought_to_what_can,
 }
 
@@ -48,6 +49,19 @@ fn pieces_of_large_files_grow_up_to_that(start: Start) {
     assert!(read[0] == 128 << 10 && read[1..].iter().all(|size| *size == 512 << 10), "{read:?}");
 }
 
+fn a_small_file_is_read_once_unless_it_has_grown(start: Start) {
+    for (told, reads) in [(LEN, vec![LEN + 1]), (LEN - 1_000, vec![LEN - 999, 4 * (LEN - 999)])] {
+        let pieces = Pieces { told: Some(told as u64), ..Pieces::of(LEN) };
+        let server = start(service(Storage::blocking(pieces.clone())).build());
+        let mut client = server.logged_in();
+        assert_eq!(client.download("RETR file").len(), LEN);
+        // The next may be asked for while the last is on its way.
+        let read = pieces.take();
+        assert_eq!(read[..reads.len()], reads);
+        assert!(told < LEN || read.len() == 1, "{read:?}");
+    }
+}
+
 fn sizes_that_cannot_be_are_brought_to_what_can(start: Start) {
     for size in [0, usize::MAX] {
         let server = start(in_memory().read_buffer(size).write_buffer(size).build());
@@ -63,11 +77,13 @@ struct Pieces {
     sizes: Arc<Mutex<Vec<usize>>>,
     /// How long the file is.
     len: usize,
+    /// How long it is said to have been when it was opened.
+    told: Option<u64>,
 }
 
 impl Pieces {
     fn of(len: usize) -> Self {
-        Self { sizes: Arc::default(), len }
+        Self { sizes: Arc::default(), len, told: None }
     }
 
     fn push(&self, size: usize) {
@@ -98,6 +114,10 @@ impl BlockingReader for Reading {
         let count = buffer.len().min(self.left);
         self.left -= count;
         Ok(count)
+    }
+
+    fn opened_len(&self) -> Option<u64> {
+        self.pieces.told
     }
 }
 
