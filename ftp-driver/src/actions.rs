@@ -20,6 +20,7 @@ use crate::ports::{Bound, DataListener};
 use crate::pump;
 use crate::record::Core;
 use crate::rendezvous::{Arrivals, connect_error};
+use crate::room::{self, Room};
 use crate::runtime::{Addresses, Route, Runtime};
 use crate::service::{Buffers, Service, Shared};
 use crate::sockets;
@@ -312,7 +313,8 @@ impl<R: Runtime> Actions<R> {
         let (runtime, meter) = (self.runtime.clone(), Meter::default());
         let (sendfile, buffers) = (self.service.settings.use_sendfile, self.service.settings.buffers);
         let receives = matches!(kind, TransferKind::Receive(_));
-        let wish = Wish::new(receives, if receives { buffers.receive } else { buffers.send });
+        let wish = Wish::new(receives, if receives { buffers.receive.min(room::USUAL) } else { buffers.send });
+        let room = Room::new(buffers.receive, self.service.shared.large_pieces.clone());
         let (pool, clock) = (self.runtime.clone(), self.runtime.clone());
         let (threads, own_wish) = (Arc::clone(&self.service.settings.threads), wish.clone());
         let progress = Progress::new(meter.clone(), wish.clone(), receives);
@@ -326,7 +328,7 @@ impl<R: Runtime> Actions<R> {
                 _ => limits.sending(),
             };
             let mut wire = Wire::new(runtime, channel, meter, throttle, wish);
-            let end = move_bytes(&mut wire, handle, kind, formatter, sendfile, buffers).await;
+            let end = move_bytes(&mut wire, handle, kind, formatter, sendfile, buffers, room).await;
             Transferred { bytes: wire.meter.bytes(), end }
         };
         let work = stretch::in_stretches(pool, move || clock.now(), threads, own_wish, work);
@@ -359,13 +361,14 @@ async fn move_bytes<R: Runtime>(
     formatter: Option<ListFormatter>,
     sendfile: bool,
     buffers: Buffers,
+    room: Room,
 ) -> Result<(), TransferError> {
     match (handle, kind, formatter) {
         (OpenHandle::Reader(reader, extent), TransferKind::Send(representation), _) => {
             pump::download(wire, reader, extent, representation, sendfile, buffers.send).await
         }
         (OpenHandle::Writer(writer), TransferKind::Receive(representation), _) => {
-            pump::upload(wire, writer, representation, buffers.receive).await
+            pump::upload(wire, writer, representation, room).await
         }
         (OpenHandle::Listing(listing), TransferKind::List(_), Some(formatter)) => {
             list::send(wire, listing, &formatter).await

@@ -44,6 +44,7 @@ mod proxy_header;
 mod pump;
 pub mod record;
 mod rendezvous;
+mod room;
 mod runtime;
 mod server;
 mod service;

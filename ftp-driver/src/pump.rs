@@ -13,6 +13,7 @@ use tracing::debug;
 
 use crate::holdings::Extent;
 use crate::io::{both, yield_now};
+use crate::room::Room;
 use crate::runtime::Runtime;
 use crate::wire::Wire;
 use crate::zero_copy;
@@ -54,7 +55,7 @@ pub(crate) async fn download<R: Runtime>(
     wire.finish().await
 }
 
-/// Writes what the client sends into the file, at most `piece` of it at a time, and finishes it. Only a clean end of the
+/// Writes what the client sends into the file, as much at a time as there is `room` for, and finishes it. Only a clean end of the
 /// stream is an end.
 ///
 /// # Cancellation
@@ -63,10 +64,10 @@ pub(crate) async fn upload<R: Runtime>(
     wire: &mut Wire<R>,
     mut writer: Box<dyn Writer>,
     representation: Representation,
-    piece: usize,
+    room: Room,
 ) -> Result<(), TransferError> {
     let decoder = (representation == Representation::Ascii).then(AsciiDecoder::new);
-    let last = copy_in(wire, &mut *writer, decoder, piece).await?;
+    let last = copy_in(wire, &mut *writer, decoder, room).await?;
     writer.finish_with(last).await.map_err(TransferError::Storage)?;
     // The file is whole; a client that is gone by now has lost nothing but the farewell.
     let _ = wire.finish_receiving().await;
@@ -101,11 +102,9 @@ fn first_read(piece: usize, extent: Option<Extent>) -> usize {
 }
 
 const SMALLEST: usize = 512;
-/// How long a chunk of an upload is at first: nobody tells how much comes, and it is mostly little.
-const FIRST_RECEIVED: usize = 8 * 1024;
 
 /// How long the next chunk may be, when so much came of this one.
-fn next_room(room: usize, came: usize, most: usize) -> usize {
+pub(crate) fn next_room(room: usize, came: usize, most: usize) -> usize {
     if came == room { room.saturating_mul(4).min(most) } else { room }
 }
 
@@ -163,27 +162,30 @@ async fn copy_in<R: Runtime>(
     wire: &mut Wire<R>,
     writer: &mut dyn Writer,
     mut decoder: Option<AsciiDecoder>,
-    piece: usize,
+    mut room: Room,
 ) -> Result<Vec<u8>, TransferError> {
-    let mut room = FIRST_RECEIVED.min(piece);
-    let (mut chunk, mut spare) = (vec![0; room], Vec::new());
+    let (mut chunk, mut spare) = (vec![0; room.size()], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
     while !ended {
         wire.thread(count).await;
-        room = next_room(room, count, piece);
+        room.came(count);
         if blocking::is_allowed()
             && let Some(written) = write_in_place(writer, &chunk[..count], &mut spare, &mut decoder)
         {
             written.map_err(TransferError::Storage)?;
-            chunk.resize(room, 0);
+            chunk.resize(room.size(), 0);
             (count, ended) = wire.receive(&mut chunk).await?;
             continue;
         }
-        let full = take_received(&mut chunk, count, &mut spare, room, &mut decoder);
+        let full = take_received(&mut chunk, count, &mut spare, room.size(), &mut decoder);
         let ((written, result), received) = both(writer.write_all(full), wire.receive(&mut chunk)).await;
         result.map_err(TransferError::Storage)?;
         (count, ended) = received?;
         spare = written;
+        if spare.capacity() > 2 * room.size() {
+            // It had more room on a thread.
+            spare.shrink_to(room.size());
+        }
         yield_now().await;
     }
     let mut full = take_received(&mut chunk, count, &mut spare, 0, &mut decoder);

@@ -20,6 +20,7 @@ use crate::observer::Observer;
 use crate::ports::Ports;
 use crate::proxy_header::Proxies;
 use crate::record::Recorder;
+use crate::room::LargePieces;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
 use crate::stretch::Threads;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) users: Users,
     pub(crate) ports: Ports,
     pub(crate) names: Names,
+    pub(crate) large_pieces: LargePieces,
 }
 
 impl Shared {
@@ -88,7 +90,7 @@ pub(crate) struct Buffers {
 
 impl Default for Buffers {
     fn default() -> Self {
-        Self { receive: 512 * 1024, send: 512 * 1024 }
+        Self { receive: 4 * 1024 * 1024, send: 512 * 1024 }
     }
 }
 
@@ -314,15 +316,17 @@ impl ServiceBuilder {
         self
     }
 
-    /// How many bytes of an upload are received, and written to storage, at a time at most: 512 KiB by default, and never
+    /// How many bytes of an upload are received, and written to storage, at a time at most: 4 MiB by default, and never
     /// less than 512 bytes nor more than 16 MiB. A transfer has two buffers while it runs, and a third in ASCII; they
-    /// begin with 32 KiB, grow up to this while the client fills them, and stay so until the transfer ends.
+    /// begin with 8 KiB, and grow up to this while the client fills them: beyond 512 KiB after 8 MiB of an upload that has
+    /// a [thread](Self::transfer_threads), for four uploads of the server at a time.
     pub fn read_buffer(mut self, bytes: usize) -> Self {
         self.0.buffers.receive = bytes.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         self
     }
 
-    /// The same for the bytes of a download that are read from storage, and sent, at a time. Its buffers begin as large as
+    /// The same for the bytes of a download that are read from storage, and sent, at a time: 512 KiB by default, for all
+    /// of them. Its buffers begin as large as
     /// a small file, with 128 KiB for a large one, and with 32 KiB where the length is not known; the third in ASCII may
     /// be twice as long. Zero copy does not use them.
     pub fn write_buffer(mut self, bytes: usize) -> Self {

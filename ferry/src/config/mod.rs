@@ -291,7 +291,7 @@ impl Default for Data {
             server_read_limit: None,
             server_write_limit: None,
             burst: Duration::from_millis(100),
-            read_buffer: 512 * 1024,
+            read_buffer: 4 * 1024 * 1024,
             write_buffer: 512 * 1024,
         }
     }

@@ -1,0 +1,124 @@
+//! How much of an upload is received at a time.
+//!
+//! The more, the less is asked of the system: on a thread of its own a large upload takes a quarter less of the processor
+//! by pieces of 4 MiB than by those of 512 KiB. So much memory is only for a few uploads at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ftp_fs::blocking;
+
+use crate::pump::next_room;
+
+/// Nobody tells at first how much comes, and it is mostly little.
+const FIRST: usize = 8 * 1024;
+/// Every upload may have as much.
+pub(crate) const USUAL: usize = 512 * 1024;
+/// How much has to have come before more is worth the memory.
+const ENOUGH: u64 = 8 * 1024 * 1024;
+/// How many uploads of a server may have more at a time.
+const LARGE: usize = 4;
+
+/// The uploads of a server that receive large pieces. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LargePieces(Arc<AtomicUsize>);
+
+/// The right to large pieces.
+#[derive(Debug)]
+struct Permit(LargePieces);
+
+impl LargePieces {
+    fn enter(&self) -> Option<Permit> {
+        let another = |count| (count < LARGE).then_some(count + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, another).ok()?;
+        Some(Permit(self.clone()))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The room for what comes next.
+#[derive(Debug)]
+pub(crate) struct Room {
+    size: usize,
+    most: usize,
+    came: u64,
+    large: LargePieces,
+    permit: Option<Permit>,
+}
+
+impl Room {
+    pub(crate) fn new(most: usize, large: LargePieces) -> Self {
+        Self { size: FIRST.min(most), most, came: 0, large, permit: None }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// So much came: what comes next may have more room, and has less when others wait for this thread.
+    pub(crate) fn came(&mut self, count: usize) {
+        self.came += count as u64;
+        if self.most > USUAL && self.came >= ENOUGH && blocking::is_allowed() {
+            self.permit = self.permit.take().or_else(|| self.large.enter());
+        } else {
+            self.permit = None;
+        }
+        let most = if self.permit.is_some() { self.most } else { self.most.min(USUAL) };
+        self.size = next_room(self.size, count, most).min(most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 4 * 1024 * 1024;
+
+    /// Pieces that come full, until that many bytes have come.
+    fn fill(room: &mut Room, bytes: u64) -> usize {
+        let until = room.came + bytes;
+        while room.came < until {
+            room.came(room.size());
+        }
+        room.size()
+    }
+
+    #[test]
+    fn room_grows_while_it_is_filled_and_beyond_the_usual_on_a_thread_alone() {
+        let mut room = Room::new(MOST, LargePieces::default());
+        room.came(FIRST - 1);
+        assert_eq!(room.size(), FIRST);
+        assert_eq!(fill(&mut room, 4 * ENOUGH), USUAL);
+        assert_eq!(blocking::allow(|| fill(&mut room, 2 * MOST as u64)), MOST);
+        room.came(1);
+        assert_eq!(room.size(), USUAL, "others wait for the thread");
+        let mut young = Room::new(MOST, LargePieces::default());
+        assert_eq!(blocking::allow(|| fill(&mut young, ENOUGH - 2 * USUAL as u64)), USUAL);
+    }
+
+    #[test]
+    fn no_room_is_larger_than_it_may_be() {
+        for most in [1, FIRST, 100_000, USUAL] {
+            let mut room = Room::new(most, LargePieces::default());
+            assert!(room.size() <= most);
+            assert_eq!(blocking::allow(|| fill(&mut room, 2 * ENOUGH)), most);
+        }
+    }
+
+    #[test]
+    fn a_few_uploads_have_much_and_others_have_their_turn_when_these_end() {
+        blocking::allow(|| {
+            let large = LargePieces::default();
+            let mut rooms: Vec<Room> = (0..=LARGE).map(|_| Room::new(MOST, large.clone())).collect();
+            let sizes: Vec<usize> = rooms.iter_mut().map(|room| fill(room, 4 * ENOUGH)).collect();
+            assert_eq!(sizes, [MOST, MOST, MOST, MOST, USUAL]);
+            drop(rooms.remove(0));
+            assert_eq!(fill(&mut rooms[LARGE - 1], 2 * ENOUGH), MOST);
+        });
+    }
+}
