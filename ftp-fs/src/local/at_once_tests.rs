@@ -228,15 +228,24 @@ fn what_is_removed_while_it_is_open_is_not_closed_at_once() {
 
 #[test]
 fn long_pieces_are_not_copied_at_once() {
+    const LONGEST: usize = 64 * 1024;
     let place = Place::on(Medium::Memory);
-    let mut writer = block_on(place.fs.create(&path("/long"), WriteMode::Replace)).unwrap();
+    let up = |fs: &Offload<LocalFs, Hops>, len| {
+        let mut writer = block_on(fs.create(&path("/long"), WriteMode::Replace)).unwrap();
+        assert_eq!(block_on(writer.write_all(vec![0; len])).1, Ok(()));
+        drop(writer);
+        fs::remove_file(place.home.path().join("long")).unwrap();
+    };
+    assert!(!knows_cached() || place.at_once(|fs| up(fs, LONGEST)));
     place.hops.take();
-    assert_eq!(block_on(writer.write_all(vec![0; 64 * 1024 + 1])).1, Ok(()));
-    assert_eq!(place.hops.take(), 1);
+    up(&place.fs, LONGEST + 1);
+    assert_ne!(place.hops.take(), 0);
     let mut reader = place.open();
-    place.hops.take();
-    assert_eq!(block_on(reader.read(vec![0; 64 * 1024 + 1])).1, Ok(7));
-    assert_eq!(place.hops.take(), 1);
+    for (len, count, hops) in [(LONGEST, 7, 0), (LONGEST + 1, 0, 1)] {
+        place.hops.take();
+        assert_eq!(block_on(reader.read(vec![0; len])).1, Ok(count));
+        assert_eq!(place.hops.take(), hops, "{len}");
+    }
 }
 
 #[test]

@@ -115,6 +115,10 @@ fn what_is_known_of_users_can_be_looked_up() {
     users.add(alice.limits(Some(1), None)).map(drop).unwrap();
     users.add_anonymous(memory(), Permissions::READ).map(drop).unwrap();
     assert_eq!(users.names(), [user("alice"), user("anonymous")]);
+    let more = VirtualUsers::new();
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"].map(user);
+    names.iter().rev().for_each(|name| drop(more.add(NewUser::new(name.clone(), plain("x"), memory()))));
+    assert_eq!(more.names(), names);
     assert!(users.get(&user("bob")).is_none() && users.get(&user("ftp")).is_none());
     assert!(users.serves(&user("alice")) && users.serves(&user("ftp")) && !users.serves(&user("bob")));
 
