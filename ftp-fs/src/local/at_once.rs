@@ -291,6 +291,7 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -366,6 +367,17 @@ mod tests {
         for other in [Medium::Disk(AccessTimes::Never), Medium::Other] {
             assert_eq!(frees(other), [false; 3]);
         }
+    }
+
+    #[test]
+    fn a_thread_knows_that_it_waited_and_for_how_long() {
+        const MOMENT: Duration = Duration::from_millis(1);
+        let (began, naps) = (This.clock(), This.naps());
+        let (_nobody_tells, told) = mpsc::channel::<()>();
+        // On a busy machine the moment may be over before the thread gets to wait; not always.
+        let has_napped = (0..1000).any(|_| told.recv_timeout(MOMENT).is_err() && This.naps() > naps);
+        assert!(has_napped);
+        assert!(This.clock() - began >= MOMENT);
     }
 
     #[test]

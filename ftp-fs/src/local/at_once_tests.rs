@@ -108,6 +108,14 @@ fn what_is_known_is_told_and_opened_at_once() {
 }
 
 #[test]
+fn what_is_missing_says_nothing_of_what_is_there() {
+    let place = Place::on(DISK);
+    assert_eq!(block_on(place.fs.stat(&path("/missing"))), Err(FsError::NotFound));
+    assert_eq!(place.hops.take(), 1, "errors are told by who may wait");
+    assert!(!knows_cached() || place.at_once(|fs| drop(block_on(fs.stat(&path("/a/file"))).unwrap())));
+}
+
+#[test]
 fn a_small_file_in_memory_goes_down_without_a_hop() {
     let place = Place::on(Medium::Memory);
     let down = |fs: &Offload<LocalFs, Hops>| {

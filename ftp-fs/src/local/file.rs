@@ -308,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_that_failed_is_not_gone_on_with_at_once_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = VirtualPath::root().child(b"file").unwrap();
+        let made = LocalWriter::make(File::open(folder.path()).unwrap().as_fd(), b"file", &path).unwrap();
+        let mut writer = LocalWriter { in_memory: true, ..made };
+        assert_eq!(writer.try_write(b"content"), Some(7));
+        writer.give_up(FsError::Io);
+        assert_eq!((writer.try_write(b"more"), writer.try_finish()), (None, None));
+        assert_eq!(Box::new(writer).finish(), Err(FsError::Io));
+    }
+
+    #[test]
     fn only_a_new_file_that_did_not_fit_gives_its_space_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = VirtualPath::root().child(b"file").unwrap();
