@@ -1,11 +1,11 @@
 //! Back ends and authenticators that do no more than they have to: what the traits say for the rest.
 
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ftp_fs::{
-    Account, AuthError, Authenticator, Backend, BoxFuture, CertificateLogin, ClientCertificate, Follow, Listing,
-    LoginAttempt, Reader, Remains, Storage, UniqueFile, Writer,
+    Account, AuthError, Authenticator, Backend, BlockingListing, BlockingReader, BlockingWriter, BoxFuture,
+    CertificateLogin, ClientCertificate, Follow, Listing, LoginAttempt, Reader, Remains, Storage, UniqueFile, Writer,
 };
 use ftp_types::{Entry, FileKind, FsError, Metadata, Right, UnixTime, VirtualPath, WriteMode};
 use futures_lite::future::block_on;
@@ -126,9 +126,78 @@ fn what_storage_says_nothing_of_is_no_file_of_this_machine_and_may_leave_anythin
     let backend = Storage::asynchronous(OneFile).into_backend(Inline);
     assert_eq!(backend.real_path(&path("/file")), None);
     assert_eq!(block_on(backend.enter(&path("/file"))), block_on(backend.stat(&path("/file"))));
-    assert!(block_on(backend.open(&path("/file"), 0)).unwrap().as_file().is_none());
-    let writer = block_on(backend.create(&path("/file"), WriteMode::Replace)).unwrap();
+    let reader = block_on(backend.open(&path("/file"), 0)).unwrap();
+    assert!(reader.as_file().is_none() && reader.opened_len().is_none());
+    let mut writer = block_on(backend.create(&path("/file"), WriteMode::Replace)).unwrap();
     assert_eq!(writer.remains(), Remains::Unknown);
+    assert!(writer.in_place().is_none());
+}
+
+/// The same, for those who may wait.
+impl BlockingReader for OneFile {
+    fn metadata(&mut self) -> Result<Metadata, FsError> {
+        only_the_file(&path("/file"))
+    }
+
+    fn read(&mut self, _: &mut [u8]) -> Result<usize, FsError> {
+        Ok(0)
+    }
+}
+
+impl BlockingWriter for OneFile {
+    fn write_all(&mut self, _: &[u8]) -> Result<(), FsError> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Metadata, FsError> {
+        only_the_file(&path("/file"))
+    }
+}
+
+impl BlockingListing for OneFile {
+    fn next_batch(&mut self, _: usize) -> Result<Vec<Entry>, FsError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn what_says_nothing_of_waiting_may_have_to_wait_for_everything() {
+    let reader: &mut dyn BlockingReader = &mut OneFile;
+    assert_eq!((reader.try_read(&mut [0; 8]), reader.opened_len()), (None, None));
+    assert!(reader.as_file().is_none() && !reader.closes_at_once());
+    let writer: &mut dyn BlockingWriter = &mut OneFile;
+    assert_eq!((writer.try_write(CONTENT), writer.try_finish(), writer.remains()), (None, None, Remains::Unknown));
+    assert!(!writer.closes_at_once());
+    let listing: &dyn BlockingListing = &OneFile;
+    assert!(!listing.closes_at_once());
+}
+
+/// Notes what it is asked for. It has room for no more than seven bytes at a time.
+struct Narrow(Arc<Mutex<Vec<String>>>);
+
+impl Writer for Narrow {
+    fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)> {
+        self.0.lock().unwrap().push(format!("write {}", buffer.len()));
+        let written = if buffer.len() > CONTENT.len() { Err(FsError::NoSpace) } else { Ok(()) };
+        Box::pin(ready((buffer, written)))
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>> {
+        self.0.lock().unwrap().push("finish".to_owned());
+        answer(only_the_file(&path("/file")))
+    }
+}
+
+#[test]
+fn the_last_bytes_are_written_before_the_end_if_there_are_any() {
+    let end_with = |last: &[u8]| {
+        let asked = Arc::default();
+        let ended = block_on(Box::new(Narrow(Arc::clone(&asked))).finish_with(last.to_vec()));
+        (ended.map(drop), std::mem::take(&mut *asked.lock().unwrap()))
+    };
+    assert_eq!(end_with(CONTENT), (Ok(()), vec!["write 7".to_owned(), "finish".to_owned()]));
+    assert_eq!(end_with(b"too much"), (Err(FsError::NoSpace), vec!["write 8".to_owned()]));
+    assert_eq!(end_with(b""), (Ok(()), vec!["finish".to_owned()]));
 }
 
 /// Lets everybody in who has a password.
