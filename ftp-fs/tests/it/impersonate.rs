@@ -197,7 +197,12 @@ fn what_hooks_ask_is_passed_on() {
     let storage = Impersonated::new(Arc::new(Somebody::default()), LocalFs::open(directory.path()).unwrap());
     assert_eq!(storage.real_path(&path("/a")), Some(directory.path().canonicalize().unwrap().join("a")));
     assert_eq!(storage.create(&path("/a"), WriteMode::Replace).unwrap().remains(), Remains::Partial);
-    assert!(storage.open(&path("/a"), 0).unwrap().as_file().is_some());
+    std::fs::write(directory.path().join("a"), "content").unwrap();
+    let reader = storage.open(&path("/a"), 0).unwrap();
+    assert!(reader.as_file().is_some());
+    let own = LocalFs::open(directory.path()).unwrap().open(&path("/a"), 0).unwrap();
+    assert_eq!(reader.opened_len(), own.opened_len());
+    assert!(own.opened_len().is_none_or(|len| len == 7), "not every system asks");
 }
 
 #[test]
