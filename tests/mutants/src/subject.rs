@@ -27,6 +27,8 @@ pub(crate) const SUBJECTS: &[Subject] = &[
         package: "ftp-fs",
         skipped: &[
             "conformance.rs",
+            "local/at_once_other.rs",
+            "local/eager.rs",
             "local/portable.rs",
             "local/windows_names.rs",
             "system/windows.rs",
