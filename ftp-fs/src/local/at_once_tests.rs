@@ -7,7 +7,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use ftp_types::{FileKind, FsError, VirtualPath, WriteMode};
+use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
 use futures_lite::future::block_on;
 use rustix::fs::{Advice, CWD, FileType, Mode, OFlags, ResolveFlags, fadvise, inotify, mknodat, openat2};
 use rustix::io::Errno;
@@ -104,6 +104,19 @@ fn what_is_known_is_told_and_opened_at_once() {
             assert_eq!(reader.opened_len(), Some(7));
         });
         assert!(offset);
+    }
+}
+
+#[test]
+fn what_is_told_at_once_is_the_same_as_after_a_wait() {
+    let place = Place::on(DISK);
+    let fs = LocalFs::open_on(place.home.path(), DISK).unwrap();
+    let told = fs.stat(&path("/a/file")).unwrap();
+    let at_once =
+        |ask: fn(&LocalFs, &VirtualPath) -> Option<Metadata>| (0..1000).find_map(|_| ask(&fs, &path("/a/file")));
+    if knows_cached() {
+        assert_eq!(at_once(LocalFs::try_stat).as_ref(), Some(&told));
+        assert_eq!(at_once(LocalFs::try_enter).as_ref(), Some(&told));
     }
 }
 
