@@ -127,7 +127,7 @@ PY
 install_tools
 export CARGO_TARGET_DIR=$BUILD/target
 # What counts is the code, and not the files of tests or the suite for back ends, which is one itself.
-IGNORED='(/tests?/|tests\.rs$|conformance\.rs$|/windows|portable\.rs$)'
+IGNORED='(/tests?/|tests\.rs$|eager\.rs$|conformance\.rs$|/windows|portable\.rs$)'
 cargo +nightly llvm-cov clean --workspace
 cargo +nightly llvm-cov --branch --no-report --locked "${TESTED[@]}" -- --quiet
 cargo +nightly llvm-cov report --json --ignore-filename-regex "$IGNORED" --output-path "$BUILD/coverage.json"

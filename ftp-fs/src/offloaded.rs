@@ -234,11 +234,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_was_written_at_once_is_not_written_again() {
+    fn reluctant() -> (Box<Offloaded<Box<dyn BlockingWriter>, Inline>>, Arc<Mutex<Vec<Written>>>) {
         let noted = Arc::new(Mutex::default());
         let handle: Box<dyn BlockingWriter> = Box::new(Reluctant(Arc::clone(&noted)));
-        let mut writer = Box::new(Offloaded::new(handle, Inline));
+        (Box::new(Offloaded::new(handle, Inline)), noted)
+    }
+
+    #[test]
+    fn what_was_written_at_once_is_not_written_again() {
+        let (mut writer, noted) = reluctant();
         let take = || mem::take(&mut *noted.lock().unwrap());
         let in_two = |first: &[u8], then: &[u8]| vec![("at once", first.to_vec()), ("waiting", then.to_vec())];
         assert_eq!(block_on(writer.write_all(b"abcd".to_vec())), (b"abcd".to_vec(), Ok(())));
@@ -247,5 +251,19 @@ mod tests {
         assert_eq!(take(), [("at once", b"ef".to_vec())]);
         assert!(block_on(writer.finish_with(b"ghi".to_vec())).is_ok());
         assert_eq!(take(), in_two(b"gh", b"i"));
+    }
+
+    #[test]
+    fn where_nothing_is_left_nothing_is_written_at_the_end() {
+        let (writer, noted) = reluctant();
+        assert!(block_on(writer.finish_with(Vec::new())).is_ok());
+        assert!(noted.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn whoever_may_block_writes_by_the_writer_beneath() {
+        let (mut writer, noted) = reluctant();
+        assert_eq!(writer.in_place().expect("it is there").write_all(b"abcd"), Ok(()));
+        assert_eq!(*noted.lock().unwrap(), [("waiting", b"abcd".to_vec())]);
     }
 }

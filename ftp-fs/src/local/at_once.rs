@@ -291,6 +291,7 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::path::Path;
     use std::sync::mpsc;
 
     use super::*;
@@ -321,6 +322,14 @@ mod tests {
             i64::from(u32::MAX) + 1,
             i64::from(u32::MAX) + 1
         )));
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_know_what_it_is_asked_is_not_asked_again() {
+        let mut root = Root::open(Path::new("/")).unwrap();
+        root.cache.medium = Medium::Memory;
+        root.cache.is_known.store(false, Ordering::Relaxed);
+        assert!(root.try_stat(&VirtualPath::root()).is_none());
     }
 
     #[derive(Default)]
