@@ -400,7 +400,7 @@ fn everything_around_an_authenticator_hands_certificates_on() {
 }
 
 #[test]
-fn an_authenticator_that_says_nothing_of_certificates_takes_none() {
+fn an_authenticator_that_says_no_more_than_it_has_to_takes_no_certificates_and_lets_nobody_in_at_once() {
     struct Welcome;
     impl BlockingAuthenticator for Welcome {
         fn authenticate(&self, attempt: &LoginAttempt) -> Result<Account, AuthError> {
@@ -409,4 +409,5 @@ fn an_authenticator_that_says_nothing_of_certificates_takes_none() {
     }
     assert!(rejected(login_by(&Welcome, "alice", "one")));
     assert!(login_with(&Welcome, "alice", "", "one").is_ok());
+    assert!(Welcome.authenticate_at_once(&attempt("alice", "")).is_none());
 }
