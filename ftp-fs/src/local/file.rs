@@ -320,6 +320,25 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_that_had_a_name_when_it_was_whole_is_closed_without_another_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = VirtualPath::root().child(b"file").unwrap();
+        let remove = || std::fs::remove_file(folder.path().join("file")).unwrap();
+        let make = || {
+            let made = LocalWriter::make(File::open(folder.path()).unwrap().as_fd(), b"file", &path).unwrap();
+            LocalWriter { in_memory: true, ..made }
+        };
+        let mut removed_later = make();
+        removed_later.try_finish();
+        remove();
+        assert!(removed_later.closes_at_once());
+        let mut removed_before = make();
+        remove();
+        removed_before.try_finish();
+        assert!(!removed_before.closes_at_once(), "what it takes is freed now");
+    }
+
+    #[test]
     fn only_a_new_file_that_did_not_fit_gives_its_space_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = VirtualPath::root().child(b"file").unwrap();
