@@ -207,9 +207,10 @@ mod tests {
     }
 
     /// Takes two bytes at once, and notes how all came.
-    struct Reluctant(Arc<Mutex<Vec<Written>>>);
+    struct Reluctant(Noted);
 
-    type Written = (&'static str, Vec<u8>);
+    type Noted = Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>;
+    type Wrapped = Offloaded<Box<dyn BlockingWriter>, Inline>;
 
     impl Reluctant {
         fn note(&self, how: &'static str, bytes: &[u8]) {
@@ -234,8 +235,8 @@ mod tests {
         }
     }
 
-    fn reluctant() -> (Box<Offloaded<Box<dyn BlockingWriter>, Inline>>, Arc<Mutex<Vec<Written>>>) {
-        let noted = Arc::new(Mutex::default());
+    fn reluctant() -> (Box<Wrapped>, Noted) {
+        let noted = Noted::default();
         let handle: Box<dyn BlockingWriter> = Box::new(Reluctant(Arc::clone(&noted)));
         (Box::new(Offloaded::new(handle, Inline)), noted)
     }
