@@ -177,6 +177,8 @@ impl<R: Runtime> Linger<R> {
             match poll_finish_sending(&mut self.stream, cx) {
                 Poll::Ready(Ok(())) => self.finished_sending = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
+                // What comes is part of a handshake, and not to be thrown away.
+                Poll::Pending if self.stream.is_midway() => return self.patience.poll(runtime, cx),
                 Poll::Pending => {}
             }
         }

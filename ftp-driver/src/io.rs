@@ -1,7 +1,7 @@
 //! The few async helpers that the driver needs: reading, writing, waiting, two things at once.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -63,22 +63,6 @@ pub(crate) fn poll_write(stream: &mut impl Stream, cx: &mut Context<'_>, bytes: 
         match AsyncWrite::poll_write(Pin::new(&mut *stream), cx, bytes) {
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Ok(0)) if !bytes.is_empty() => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            other => return other,
-        }
-    }
-}
-
-pub(crate) fn poll_write_vectored(
-    stream: &mut impl Stream,
-    cx: &mut Context<'_>,
-    slices: &[IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    loop {
-        match AsyncWrite::poll_write_vectored(Pin::new(&mut *stream), cx, slices) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            Poll::Ready(Ok(0)) if slices.iter().any(|slice| !slice.is_empty()) => {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
             other => return other,
         }
     }

@@ -56,6 +56,8 @@ mod stretch;
 mod task;
 mod throttle;
 mod tls;
+mod tls_buffer;
+mod tls_connection;
 mod tls_sessions;
 mod wire;
 mod zero_copy;

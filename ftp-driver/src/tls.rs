@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use ftp_fs::ClientCertificate;
 use ftp_proto::TlsError;
+use rustls::server::UnbufferedServerConnection;
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConfig};
 
 use crate::certificates::RememberedCertificate;
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
@@ -36,8 +37,6 @@ pub struct TlsServer {
 #[derive(Clone)]
 pub(crate) struct SessionTls {
     control: Arc<ServerConfig>,
-    /// But for its session storage, which each data connection has its own of.
-    data: Arc<ServerConfig>,
     sessions: Sessions,
     /// What the data connection that is made is for.
     purpose: SharedPurpose,
@@ -137,16 +136,12 @@ impl TlsServer {
         control.ticketer = Arc::new(NoTickets);
         control.max_early_data_size = 0;
         control.cert_resolver = Arc::new(RememberedCertificate::new(Arc::clone(&self.config.cert_resolver)));
-        let mut data = control.clone();
-        // Where the client reads it, as `purpose` says.
-        data.send_tls13_tickets = 1;
         control.session_storage = Arc::new(ControlSessions(sessions.clone()));
         if self.require_session_reuse {
             control.send_tls13_tickets = control.send_tls13_tickets.max(TICKETS);
         }
         SessionTls {
             control: Arc::new(control),
-            data: Arc::new(data),
             sessions,
             purpose: SharedPurpose::default(),
             require_session_reuse: self.require_session_reuse,
@@ -172,9 +167,8 @@ impl SessionTls {
         certificate: Option<&ClientCertificate>,
     ) -> Result<(), TlsError> {
         let sessions = Arc::new(DataSessions::new(&self.sessions, &self.purpose));
-        let mut config = ServerConfig::clone(&self.data);
-        config.session_storage = sessions.clone();
-        begin(stream, &Arc::new(config), self.lenient_eof)?;
+        let _awaited = sessions.awaited();
+        begin(stream, &Arc::new(self.for_data(&sessions)), self.lenient_eof)?;
         if self.require_session_reuse {
             // Clients that make the handshake before they send their command would get no new ticket otherwise.
             poll_fn(|cx| stream.poll_handshake_to_last_word(cx)).await.map_err(|error| handshake_error(&error))?;
@@ -197,6 +191,14 @@ impl SessionTls {
         }
     }
 
+    fn for_data(&self, sessions: &Arc<DataSessions>) -> ServerConfig {
+        let mut config = ServerConfig::clone(&self.control);
+        config.session_storage = Arc::clone(sessions) as _;
+        // Where the client reads it, as `purpose` says.
+        config.send_tls13_tickets = 1;
+        config
+    }
+
     /// What the data connection is for. A client that reads from it gets a new ticket of TLS 1.3 in its handshake. One
     /// who only uploads would not read it; when it closes, its system would answer with a reset, and the upload would be
     /// cut.
@@ -206,7 +208,7 @@ impl SessionTls {
 }
 
 fn begin<S: Stream>(stream: &mut MaybeTls<S>, config: &Arc<ServerConfig>, lenient_eof: bool) -> Result<(), TlsError> {
-    let connection = ServerConnection::new(Arc::clone(config)).map_err(|error| {
+    let connection = UnbufferedServerConnection::new(Arc::clone(config)).map_err(|error| {
         tracing::error!(%error, "TLS cannot be used as it is configured");
         TlsError::Handshake
     })?;
@@ -225,6 +227,7 @@ mod tests {
     use rustls::server::StoresServerSessions;
 
     use super::*;
+    use crate::tls_sessions::Purpose;
 
     /// A certificate and its key.
     fn made() -> (String, String) {
@@ -263,6 +266,21 @@ mod tests {
         assert_eq!(data(&one).take(&[1]), Some(vec![2]));
         assert_eq!(data(&one).take(&[1]), Some(vec![2]));
         assert_eq!(data(&other).take(&[1]), None);
-        assert_eq!((one.control.max_early_data_size, one.data.max_early_data_size), (0, 0));
+        let config = one.for_data(&Arc::new(data(&one)));
+        assert_eq!((one.control.max_early_data_size, config.max_early_data_size), (0, 0));
+        assert!(config.session_storage.take(&[1]).is_some());
+    }
+
+    #[test]
+    fn a_handshake_that_nobody_waits_for_makes_no_session() {
+        let (chain, key) = made();
+        let tls = TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).unwrap().for_session();
+        tls.purpose.prepare(Purpose::ClientReads);
+        tls.purpose.announce();
+        let sessions = DataSessions::new(&tls.sessions, &tls.purpose);
+        let awaited = sessions.awaited();
+        assert!(sessions.put(vec![1], vec![2]));
+        drop(awaited);
+        assert!(!sessions.put(vec![1], vec![2]));
     }
 }

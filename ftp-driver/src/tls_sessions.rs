@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -140,12 +141,31 @@ pub(crate) struct DataSessions {
     sessions: Sessions,
     purpose: SharedPurpose,
     new: Mutex<Option<Resumable>>,
+    is_over: AtomicBool,
+}
+
+/// Somebody waits for the end of the handshake. If it ends when nobody does, no session is made that could not be resumed.
+pub(crate) struct Awaited<'a>(&'a DataSessions);
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
 }
 
 impl DataSessions {
     /// They make a new session only while the client is to read from the connection.
     pub(crate) fn new(sessions: &Sessions, purpose: &SharedPurpose) -> Self {
-        Self { sessions: sessions.clone(), purpose: purpose.clone(), new: Mutex::default() }
+        Self {
+            sessions: sessions.clone(),
+            purpose: purpose.clone(),
+            new: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn awaited(&self) -> Awaited<'_> {
+        Awaited(self)
     }
 
     /// The handshake has resumed a session.
@@ -157,7 +177,7 @@ impl DataSessions {
 
 impl StoresServerSessions for DataSessions {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        let makes_new = self.purpose.get() == Purpose::ClientReads;
+        let makes_new = self.purpose.get() == Purpose::ClientReads && !self.is_over.load(Ordering::Relaxed);
         if makes_new {
             *self.new.lock().unwrap_or_else(PoisonError::into_inner) = Some(Resumable { key, value });
         }
