@@ -134,6 +134,7 @@ impl<S: Stream> Control<S> {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
+            return self.stream.poll_write_before_end(cx, bytes);
         }
         poll_write(&mut self.stream, cx, bytes)
     }

@@ -25,8 +25,8 @@ pub(crate) struct MaybeTls<S> {
 struct Tls {
     connection: TlsConnection,
     lenient_eof: bool,
-    /// Only tickets are outgoing: nobody waits for them, and they go with what is written next.
-    are_tickets_left: bool,
+    /// What is outgoing goes with what is written next, or with the end: nobody waits for it. Tickets do, and last replies.
+    can_wait: bool,
 }
 
 impl<S> MaybeTls<S> {
@@ -43,7 +43,7 @@ impl<S: Stream> MaybeTls<S> {
     /// From here on everything goes through TLS, whose handshake comes first.
     pub(crate) fn begin_tls(&mut self, connection: UnbufferedServerConnection, lenient_eof: bool) {
         let connection = TlsConnection::new(connection);
-        self.tls = Some(Box::new(Tls { connection, lenient_eof, are_tickets_left: false }));
+        self.tls = Some(Box::new(Tls { connection, lenient_eof, can_wait: false }));
     }
 
     /// Ready when the handshake is done and its last bytes are sent, but for tickets of TLS 1.3.
@@ -63,6 +63,14 @@ impl<S: Stream> MaybeTls<S> {
         }
     }
 
+    /// Writes what the end follows at once. Under TLS it is sent together with that.
+    pub(crate) fn poll_write_before_end(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.tls {
+            Some(tls) => tls.poll_write(&mut self.stream, cx, bytes, true),
+            None => poll_write(&mut self.stream, cx, bytes),
+        }
+    }
+
     /// How the handshake goes; `None` until that is decided, and without TLS.
     pub(crate) fn handshake_kind(&self) -> Option<HandshakeKind> {
         self.tls.as_ref()?.connection.handshake_kind()
@@ -75,7 +83,7 @@ impl<S: Stream> MaybeTls<S> {
 
     /// Whether something was written that the socket has not taken.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| !tls.are_tickets_left && tls.connection.has_unsent())
+        self.tls.as_ref().is_some_and(|tls| !tls.can_wait && tls.connection.has_unsent())
     }
 
     /// Whether the end can only be sent when the peer has sent more.
@@ -107,7 +115,7 @@ impl Tls {
         }
         if self.connection.is_tls13() && !self.connection.is_handshaking() {
             // The client has answered all else.
-            self.are_tickets_left = true;
+            self.can_wait = true;
             self.connection.outgoing().settle();
             return Poll::Ready(Ok(()));
         }
@@ -136,7 +144,7 @@ impl Tls {
     fn read(&mut self, stream: &mut impl Stream, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.connection.read(buffer).or_else(|error| self.tell_why(error, stream, cx))?;
         // The protocol may have asked for an answer. If it does not go now, it goes with what is written next.
-        if !self.are_tickets_left
+        if !self.can_wait
             && let Poll::Ready(Err(error)) = self.poll_send(stream, cx)
         {
             return Err(error);
@@ -156,14 +164,24 @@ impl Tls {
         connection.is_handshaking() && connection.handshake_kind().is_some() && !connection.has_failed()
     }
 
-    /// Takes what can be encrypted, and sends what can be sent of it.
-    fn poll_write(&mut self, stream: &mut impl Stream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if !self.are_tickets_left {
+    /// Takes what can be encrypted, and sends what can be sent of it, unless it can wait.
+    fn poll_write(
+        &mut self,
+        stream: &mut impl Stream,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        can_wait: bool,
+    ) -> Poll<io::Result<usize>> {
+        if !self.can_wait {
             ready!(self.poll_send(stream, cx))?;
         }
         let Some(count) = self.connection.write(bytes)? else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
+        if can_wait && count == bytes.len() {
+            self.can_wait = true;
+            return Poll::Ready(Ok(count));
+        }
         match self.poll_send(stream, cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(count)),
@@ -183,7 +201,7 @@ impl Tls {
 
     /// Sends all that is encrypted.
     fn poll_send(&mut self, stream: &mut impl Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.are_tickets_left = false;
+        self.can_wait = false;
         let outgoing = self.connection.outgoing();
         while !outgoing.is_empty() {
             match poll_write(stream, cx, outgoing.filled()) {
@@ -257,14 +275,16 @@ impl<S: Stream> AsyncWrite for MaybeTls<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { stream, tls } = &mut *self;
         match tls {
-            Some(tls) => tls.poll_write(stream, cx, bytes),
+            Some(tls) => tls.poll_write(stream, cx, bytes, false),
             None => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, tls } = &mut *self;
-        if let Some(tls) = tls {
+        if let Some(tls) = tls
+            && !tls.can_wait
+        {
             ready!(tls.poll_send(stream, cx))?;
         }
         Pin::new(stream).poll_flush(cx)

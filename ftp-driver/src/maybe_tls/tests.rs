@@ -498,3 +498,17 @@ fn the_end_does_not_wait_for_a_client_that_is_gone_or_says_nothing_right() {
         pair.close();
     }
 }
+
+#[test]
+fn the_last_reply_is_sent_with_the_last_word() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version, false);
+        let writes = pair.server.stream.writes;
+        assert!(matches!(pair.server.poll_write_before_end(&mut cx(), b"221 Bye"), Poll::Ready(Ok(7))));
+        assert!(!pair.server.has_unsent(), "the end is not to be waited for");
+        assert!(crate::io::poll_finish_sending(&mut pair.server, &mut cx()).is_ready());
+        assert_eq!(pair.server.stream.writes, writes + 1);
+        assert_eq!(pair.take_by_client().unwrap(), b"221 Bye");
+        assert_eq!(pair.client.reader().read(&mut [0]).unwrap(), 0);
+    }
+}
