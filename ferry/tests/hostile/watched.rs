@@ -104,6 +104,11 @@ impl Watched {
         figures(&self.server)
     }
 
+    /// What its descriptors stand for.
+    pub(crate) fn open(&self) -> Vec<String> {
+        open(&self.server)
+    }
+
     /// Waits until the server uses little of a processor for half a second, while it is asked something from time to
     /// time. One in a busy loop never does.
     #[track_caller]
