@@ -270,4 +270,21 @@ mod tests {
             assert!(row.info.help.starts_with(row.info.name));
         }
     }
+
+    #[test]
+    fn a_verb_is_known_in_any_case_of_letters() {
+        let name = |verb| find(verb).map(|row| row.info.name);
+        assert_eq!([b"NOOP", b"noop", b"nOoP"].map(|verb| name(verb)), [Some("NOOP"); 3]);
+        assert_eq!([b"PWD", b"pwd"].map(|verb| name(verb)), [Some("PWD"); 2]);
+    }
+
+    #[test]
+    fn what_is_nearly_a_verb_is_none() {
+        for verb in [&b"NOO"[..], b"NOOPS", b"NOOPNOOP", b"NOOPNOOPN", b"NOOP\0", b"NOOP\0\0\0\0", b"NOOP\0\0\0\0\0"] {
+            assert!(find(verb).is_none(), "{}", verb.escape_ascii());
+        }
+        for verb in [&b""[..], b"\0", &[0; 8], b"\0NOOP", b"NO\0OP"] {
+            assert!(find(verb).is_none(), "{}", verb.escape_ascii());
+        }
+    }
 }
