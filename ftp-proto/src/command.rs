@@ -84,7 +84,8 @@ pub(crate) struct Row {
     key: Key,
 }
 
-/// A verb as what is compared in one step: its bytes in upper case, and zeros up to the length of the longest.
+/// A verb as what is compared in one step: its bytes in upper case, and zeros behind them. There is room for longer ones
+/// than there are.
 type Key = [u8; 8];
 
 /// Carries a command out.
