@@ -141,7 +141,8 @@ impl Reply {
 
     fn write_line(&self, out: &mut Vec<u8>, separator: u8, text: &[u8]) {
         let ReplyCode(code) = self.code;
-        out.reserve(4 + text.len() + 2);
+        // The code, the separator and the end of the line.
+        out.reserve(text.len() + 6);
         let digit = |value: u16| b'0' + (value % 10) as u8;
         out.extend_from_slice(&[digit(code / 100), digit(code / 10), digit(code), separator]);
         write_text(out, text);
@@ -169,7 +170,6 @@ impl fmt::Debug for Reply {
 const LONG_LINE: usize = 75;
 
 fn write_text(out: &mut Vec<u8>, mut text: &[u8]) {
-    out.reserve(text.len() + 2);
     let is_special = |byte: &u8| breaks_line(*byte) || *byte == 0xFF;
     while let Some(place) = text.iter().position(is_special) {
         out.extend_from_slice(&text[..place]);
