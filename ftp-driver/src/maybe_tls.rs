@@ -175,7 +175,7 @@ impl Tls {
         if !self.can_wait {
             ready!(self.poll_send(stream, cx))?;
         }
-        let Some(count) = self.connection.write(bytes)? else {
+        let Some(count) = self.connection.write(bytes).or_else(|error| self.tell_why(error, stream, cx))? else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         if can_wait && count == bytes.len() {

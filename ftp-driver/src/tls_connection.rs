@@ -207,7 +207,7 @@ impl TlsConnection {
             self.failure = Some(error);
             self.incoming.clear();
             self.encode_answers();
-            Turn::Waits
+            Turn::GoesOn
         })
     }
 

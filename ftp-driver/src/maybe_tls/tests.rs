@@ -376,6 +376,22 @@ fn a_peer_that_breaks_the_protocol_is_told_once_and_what_came_whole_is_read() {
 }
 
 #[test]
+fn a_peer_is_told_what_is_wrong_when_that_is_found_while_something_is_written() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version, true);
+        pair.send(b"command");
+        pair.client.writer().write_all(b"broken").unwrap();
+        let mut record = pair.said_by_client();
+        *record.last_mut().unwrap() ^= 1;
+        pair.server.stream.coming[0].extend(record);
+        assert!(matches!(pair.read(&mut [0; 7]), Poll::Ready(Ok(7))));
+        assert!(matches!(pair.write(b"reply"), Poll::Ready(Err(_))));
+        let alert = rustls::Error::AlertReceived(AlertDescription::BadRecordMac);
+        assert_eq!(pair.take_by_client().unwrap_err(), alert);
+    }
+}
+
+#[test]
 fn what_is_no_tls_is_answered_by_an_alert() {
     let mut pair = Pair::new(&TLS13, true);
     pair.server.stream.coming.push_back(b"USER anonymous\r\n".to_vec());
