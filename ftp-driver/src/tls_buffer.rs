@@ -99,6 +99,9 @@ impl Buffer {
             self.bytes = wide;
         } else if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
+            // Nobody will know that more was in use.
+            let (len, used) = (self.len(), self.end.min(SHORT));
+            self.bytes[len.min(used)..used].fill(0);
         }
         (self.start, self.end) = (0, self.len());
     }
@@ -168,6 +171,17 @@ mod tests {
         push(&mut buffer, b"PASS secret");
         buffer.discard(11);
         assert!(buffer.room()[..11].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_others_were_moved_over_is_overwritten_as_well() {
+        let mut buffer = Buffer::default();
+        push(&mut buffer, b"PASS secret");
+        push(&mut buffer, b"more");
+        buffer.discard(11);
+        push(&mut buffer, b"!");
+        buffer.discard(5);
+        assert!(buffer.room()[..15].iter().all(|byte| *byte == 0));
     }
 
     #[test]
