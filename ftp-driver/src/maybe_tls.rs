@@ -11,6 +11,7 @@ use socket2::{SockRef, Socket};
 
 use crate::io::{poll_read, poll_write};
 use crate::runtime::Stream;
+use crate::tls_buffer::COMMAND_STEP;
 use crate::tls_connection::TlsConnection;
 
 /// A connection that may be under TLS. Whoever reads and writes need not know.
@@ -25,6 +26,8 @@ pub(crate) struct MaybeTls<S> {
 struct Tls {
     connection: TlsConnection,
     lenient_eof: bool,
+    /// How much is received at a time.
+    step: usize,
     /// What is outgoing goes with what is written next, or with the end: nobody waits for it. Tickets do, and last replies.
     can_wait: bool,
 }
@@ -41,9 +44,9 @@ impl<S> MaybeTls<S> {
 
 impl<S: Stream> MaybeTls<S> {
     /// From here on everything goes through TLS, whose handshake comes first.
-    pub(crate) fn begin_tls(&mut self, connection: UnbufferedServerConnection, lenient_eof: bool) {
+    pub(crate) fn begin_tls(&mut self, connection: UnbufferedServerConnection, lenient_eof: bool, step: usize) {
         let connection = TlsConnection::new(connection);
-        self.tls = Some(Box::new(Tls { connection, lenient_eof, can_wait: false }));
+        self.tls = Some(Box::new(Tls { connection, lenient_eof, step, can_wait: false }));
     }
 
     /// Ready when the handshake is done and its last bytes are sent, but for tickets of TLS 1.3.
@@ -130,6 +133,10 @@ impl Tls {
     ) -> Poll<io::Result<usize>> {
         loop {
             let count = self.read(stream, cx, buffer)?;
+            if self.step == COMMAND_STEP {
+                // The next command may be read when this one is carried out, however long that takes.
+                self.connection.incoming().settle();
+            }
             if count > 0 || buffer.is_empty() || self.connection.has_ended() {
                 return Poll::Ready(Ok(count));
             }
@@ -219,7 +226,7 @@ impl Tls {
     /// Takes in more of what the peer sends; 0 is the end of it.
     fn poll_receive(&mut self, stream: &mut impl Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let incoming = self.connection.incoming();
-        let room = incoming.room_to_receive();
+        let room = incoming.room_to_receive(self.step);
         if room.is_empty() {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::InvalidData,

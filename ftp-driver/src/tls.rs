@@ -16,6 +16,7 @@ use crate::certificates::RememberedCertificate;
 use crate::certificates::{CertificateError, CertificatesByName};
 use crate::maybe_tls::MaybeTls;
 use crate::runtime::Stream;
+use crate::tls_buffer::{COMMAND_STEP, FILE_STEP};
 use crate::tls_sessions::{ControlSessions, DataSessions, NoTickets, Sessions, SharedPurpose};
 
 /// How many tickets of TLS 1.3 a client gets at least that has to resume its session. Some use each but once; with a
@@ -153,7 +154,7 @@ impl TlsServer {
 impl SessionTls {
     /// Begins TLS on the control connection.
     pub(crate) fn begin_control<S: Stream>(&self, stream: &mut MaybeTls<S>) -> Result<(), TlsError> {
-        begin(stream, &self.control, false)
+        begin(stream, &self.control, false, COMMAND_STEP)
     }
 
     /// Carries a data connection into TLS. If the client presents a certificate there, it is that of its control
@@ -168,7 +169,7 @@ impl SessionTls {
     ) -> Result<(), TlsError> {
         let sessions = Arc::new(DataSessions::new(&self.sessions, &self.purpose));
         let _awaited = sessions.awaited();
-        begin(stream, &Arc::new(self.for_data(&sessions)), self.lenient_eof)?;
+        begin(stream, &Arc::new(self.for_data(&sessions)), self.lenient_eof, FILE_STEP)?;
         if self.require_session_reuse {
             // Clients that make the handshake before they send their command would get no new ticket otherwise.
             poll_fn(|cx| stream.poll_handshake_to_last_word(cx)).await.map_err(|error| handshake_error(&error))?;
@@ -207,12 +208,17 @@ impl SessionTls {
     }
 }
 
-fn begin<S: Stream>(stream: &mut MaybeTls<S>, config: &Arc<ServerConfig>, lenient_eof: bool) -> Result<(), TlsError> {
+fn begin<S: Stream>(
+    stream: &mut MaybeTls<S>,
+    config: &Arc<ServerConfig>,
+    lenient_eof: bool,
+    step: usize,
+) -> Result<(), TlsError> {
     let connection = UnbufferedServerConnection::new(Arc::clone(config)).map_err(|error| {
         tracing::error!(%error, "TLS cannot be used as it is configured");
         TlsError::Handshake
     })?;
-    stream.begin_tls(connection, lenient_eof);
+    stream.begin_tls(connection, lenient_eof, step);
     Ok(())
 }
 

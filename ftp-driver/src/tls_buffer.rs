@@ -6,9 +6,11 @@ use std::mem;
 
 /// Room for four full records of any suite, and for what the protocol itself adds to them.
 const ROOM: usize = 66 * 1024;
-/// How much is received at a time: four full records of TLS 1.3. With a peer that fills its records, what is received then
-/// ends where one of them does, and nothing has to be moved.
-const IN_STEP: usize = 4 * (16 * 1024 + 22);
+/// How much of a file is received at a time: four full records of TLS 1.3. With a peer that fills its records, what is
+/// received then ends where one of them does, and nothing has to be moved. More than that is nowhere waited for.
+pub(crate) const FILE_STEP: usize = 4 * (16 * 1024 + 22);
+/// How much of what comes in commands: a client that sends more than are carried out makes it wait, and it takes memory.
+pub(crate) const COMMAND_STEP: usize = 4096;
 /// A command fits in it, and passwords come in commands.
 const SHORT: usize = 4096;
 /// How many buffers a thread keeps for whoever needs one next: for one way and for the other.
@@ -35,6 +37,11 @@ impl Buffer {
         self.end - self.start
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// What is in it.
     pub(crate) fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
@@ -50,10 +57,10 @@ impl Buffer {
         &mut self.bytes[self.end..]
     }
 
-    /// As [`room`](Self::room), to receive from a peer; empty when it has sent too much already.
-    pub(crate) fn room_to_receive(&mut self) -> &mut [u8] {
+    /// As [`room`](Self::room), to receive so much from a peer; empty when it has sent too much already.
+    pub(crate) fn room_to_receive(&mut self, step: usize) -> &mut [u8] {
         self.widen();
-        let end = self.end.max(IN_STEP);
+        let end = (self.end + step).min(FILE_STEP).max(self.end);
         &mut self.bytes[self.end..end]
     }
 
@@ -187,13 +194,17 @@ mod tests {
     #[test]
     fn a_peer_gets_no_more_room_than_there_is_and_others_get_what_they_need() {
         let mut buffer = Buffer::default();
-        let room = buffer.room_to_receive().len();
-        assert_eq!(room, IN_STEP);
-        buffer.add(room);
-        assert!(buffer.room_to_receive().is_empty());
+        assert_eq!(buffer.room_to_receive(COMMAND_STEP).len(), COMMAND_STEP);
+        let room = buffer.room_to_receive(FILE_STEP).len();
+        assert_eq!(room, FILE_STEP);
+        buffer.add(room - 1);
+        assert_eq!(buffer.room_to_receive(COMMAND_STEP).len(), 1);
+        buffer.add(1);
+        assert!(buffer.room_to_receive(COMMAND_STEP).is_empty());
+        assert!(buffer.room_to_receive(FILE_STEP).is_empty());
         buffer.make_room_for(ROOM);
         assert!(buffer.room().len() >= ROOM);
-        assert!(buffer.room_to_receive().is_empty());
+        assert!(buffer.room_to_receive(FILE_STEP).is_empty());
         buffer.clear();
         assert_eq!(buffer.room().len(), ROOM);
     }

@@ -12,6 +12,7 @@ use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, Su
 
 use super::*;
 use crate::tls::TlsServer;
+use crate::tls_buffer::FILE_STEP;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -99,7 +100,8 @@ impl Pair {
         let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         let mut server = MaybeTls::new(Link::default());
         tls.for_session().begin_control(&mut server).unwrap();
-        server.tls.as_mut().unwrap().lenient_eof = lenient_eof;
+        let connection = server.tls.as_mut().unwrap();
+        (connection.lenient_eof, connection.step) = (lenient_eof, FILE_STEP);
         Self { server, client }
     }
 
@@ -285,6 +287,27 @@ fn replies_are_written_in_the_middle_of_a_key_update() {
     }
     pair.send(b"under new keys");
     assert_eq!(pair.read_all(64).0, b"under new keys");
+}
+
+#[test]
+fn commands_that_have_to_wait_are_left_where_they_take_no_memory() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version, false);
+        pair.server.tls.as_mut().unwrap().step = COMMAND_STEP;
+        let mut said = Vec::new();
+        for _ in 0..3000 {
+            pair.send(b"NOOP\r\n");
+            said.extend(b"NOOP\r\n");
+        }
+        let sent: Vec<u8> = pair.server.stream.coming.drain(..).flatten().collect();
+        pair.server.stream.coming.push_back(sent);
+        let mut heard = vec![0; 6];
+        assert!(matches!(pair.read(&mut heard), Poll::Ready(Ok(6))));
+        assert!(pair.server.tls.as_mut().unwrap().connection.incoming().memory() <= COMMAND_STEP);
+        assert!(matches!(pair.write(b"reply"), Poll::Ready(Ok(5))));
+        heard.extend(pair.read_all(4096).0);
+        assert!(heard == said);
+    }
 }
 
 #[test]
