@@ -22,18 +22,19 @@ struct Ephemeral {
     reserved: Vec<RangeInclusive<u16>>,
 }
 
-/// Binds to one of the ports that programs get which ask for any, or to what the system chooses: that is port 0.
-pub(super) fn bind<T>(bind: impl FnMut(u16) -> io::Result<T>) -> io::Result<T> {
+/// Listens on one of the ports that programs get which ask for any, or on what the system chooses: that is port 0. Each
+/// try is one of its own, with another socket.
+pub(super) fn listen<T>(listen: impl FnMut(u16) -> io::Result<T>) -> io::Result<T> {
     static EPHEMERAL: OnceLock<Option<Ephemeral>> = OnceLock::new();
-    bind_to_one_of(EPHEMERAL.get_or_init(Ephemeral::of_this_system).iter().flat_map(Ephemeral::some), bind)
+    listen_on_one_of(EPHEMERAL.get_or_init(Ephemeral::of_this_system).iter().flat_map(Ephemeral::some), listen)
 }
 
-fn bind_to_one_of<T>(
+fn listen_on_one_of<T>(
     candidates: impl Iterator<Item = u16>,
-    mut bind: impl FnMut(u16) -> io::Result<T>,
+    mut listen: impl FnMut(u16) -> io::Result<T>,
 ) -> io::Result<T> {
     // Whatever is wrong with one of them, the system tells it again of its own choice, if that is not better.
-    candidates.filter_map(|port| bind(port).ok()).next().map_or_else(|| bind(0), Ok)
+    candidates.filter_map(|port| listen(port).ok()).next().map_or_else(|| listen(0), Ok)
 }
 
 impl Ephemeral {
@@ -70,6 +71,10 @@ fn parse_entry(entry: &str) -> Option<RangeInclusive<u16>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Barrier;
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -105,9 +110,28 @@ mod tests {
         let taken = |taken: &'static [u16]| {
             move |port| if taken.contains(&port) { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(port) }
         };
-        assert_eq!(bind_to_one_of([7, 8, 9].into_iter(), taken(&[7])).unwrap(), 8);
-        assert_eq!(bind_to_one_of([7, 8].into_iter(), taken(&[7, 8])).unwrap(), 0);
-        let error = bind_to_one_of([7].into_iter(), taken(&[7, 0])).unwrap_err();
+        assert_eq!(listen_on_one_of([7, 8, 9].into_iter(), taken(&[7])).unwrap(), 8);
+        assert_eq!(listen_on_one_of([7, 8].into_iter(), taken(&[7, 8])).unwrap(), 0);
+        let error = listen_on_one_of([7].into_iter(), taken(&[7, 0])).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn who_is_bound_to_the_same_port_at_the_same_time_and_listens_later_gets_another() {
+        // Nobody else has this address.
+        let at = |port| super::super::bind_and_listen((Ipv4Addr::new(127, 9, 8, 7), port).into());
+        let both_begin = Barrier::new(2);
+        let listen = |port| {
+            both_begin.wait();
+            listen_on_one_of(std::iter::once(port), at)
+        };
+        for _ in 0..1000 {
+            let port = at(0).unwrap().local_addr().unwrap().port();
+            thread::scope(|scope| {
+                let other = scope.spawn(|| listen(port));
+                let (own, other) = (listen(port), other.join().unwrap());
+                assert!(own.is_ok() && other.is_ok(), "{own:?} {other:?}");
+            });
+        }
     }
 }

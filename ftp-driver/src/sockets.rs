@@ -38,26 +38,26 @@ pub fn listen_for_control(address: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// What the system says.
 pub fn listen_for_data(address: SocketAddr) -> io::Result<TcpListener> {
+    #[cfg(target_os = "linux")]
+    if address.port() == 0 {
+        return any_port::listen(|port| bind_and_listen(with_port(address, port)));
+    }
+    bind_and_listen(address)
+}
+
+/// The system may let two sockets be bound to the same port as long as neither listens. The second to listen hears of
+/// it only then, and stays bound.
+fn bind_and_listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = unbound_socket(address)?;
-    bind_for_data(&socket, address)?;
+    socket.bind(&address.into())?;
     socket.listen(DATA_BACKLOG)?;
     Ok(socket.into())
 }
 
 #[cfg(target_os = "linux")]
-fn bind_for_data(socket: &Socket, mut address: SocketAddr) -> io::Result<()> {
-    if address.port() != 0 {
-        return socket.bind(&address.into());
-    }
-    any_port::bind(|port| {
-        address.set_port(port);
-        socket.bind(&address.into())
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bind_for_data(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    socket.bind(&address.into())
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 /// Takes the next connection of a listener, in non-blocking mode.
