@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
 use rustix::fs::{self as sys, Mode, OFlags, Stat};
@@ -21,6 +22,7 @@ pub(super) struct LocalReader {
     path: VirtualPath,
     /// How long it was when it was opened.
     len: u64,
+    opened: Instant,
     medium: Medium,
 }
 
@@ -41,6 +43,9 @@ pub(super) struct LocalWriter {
     /// Whether it is whole, and had a name still.
     is_finished: bool,
 }
+
+/// How long a file that was short when it was opened is taken for short.
+const SHORT_FOR: Duration = Duration::from_millis(50);
 
 /// Devices and FIFOs block nobody when they are opened in spite of all care.
 pub(super) const CAREFUL: OFlags =
@@ -70,7 +75,8 @@ impl LocalReader {
         if offset > 0 {
             file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
         }
-        Ok(Self { file, path: path.clone(), len: len(&stat), medium: root.cache.medium_of(&stat) })
+        let (len, medium) = (len(&stat), root.cache.medium_of(&stat));
+        Ok(Self { file, path: path.clone(), len, opened: Instant::now(), medium })
     }
 }
 
@@ -92,8 +98,9 @@ impl BlockingReader for LocalReader {
     }
 
     fn closes_at_once(&self) -> bool {
-        self.medium.frees_at_once(self.len)
-            || sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
+        // It may have grown since, and then been removed.
+        let is_short = || self.medium.frees_at_once(self.len) && self.opened.elapsed() < SHORT_FOR;
+        is_short() || sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
     }
 
     fn as_file(&self) -> Option<&File> {
@@ -336,6 +343,28 @@ mod tests {
         remove();
         removed_before.try_finish();
         assert!(!removed_before.closes_at_once(), "what it takes is freed now");
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn a_file_that_has_been_open_for_long_may_have_grown_and_been_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("file");
+        std::fs::write(&place, "content").unwrap();
+        let reader = |opened| LocalReader {
+            file: File::open(&place).unwrap(),
+            path: VirtualPath::root(),
+            len: 7,
+            opened,
+            medium: Medium::Memory,
+        };
+        // However long this test takes.
+        let in_an_hour = Instant::now() + Duration::from_secs(3600);
+        let [old, new] = [Instant::now() - SHORT_FOR, in_an_hour].map(reader);
+        assert!(old.closes_at_once() && new.closes_at_once());
+        std::fs::remove_file(&place).unwrap();
+        assert!(!old.closes_at_once(), "who knows what it takes by now");
+        assert!(new.closes_at_once());
     }
 
     #[test]
