@@ -182,10 +182,7 @@ async fn copy_in<R: Runtime>(
         result.map_err(TransferError::Storage)?;
         (count, ended) = received?;
         spare = written;
-        if spare.capacity() > 2 * room.size() {
-            // It had more room on a thread.
-            spare.shrink_to(room.size());
-        }
+        give_back(&mut spare, room.size());
         yield_now().await;
     }
     let mut full = take_received(&mut chunk, count, &mut spare, 0, &mut decoder);
@@ -222,6 +219,7 @@ fn take_received(
             spare.clear();
             decoder.push(&chunk[..count], spare);
             chunk.resize(room, 0);
+            give_back(chunk, room);
         }
         None => {
             // The other buffer is the next to receive into. What is in it will be written over.
@@ -233,9 +231,27 @@ fn take_received(
     mem::take(spare)
 }
 
+/// Gives back the memory of a buffer that had more room on a thread.
+fn give_back(buffer: &mut Vec<u8>, room: usize) {
+    if buffer.capacity() > 2 * room {
+        buffer.shrink_to(room);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::USUAL;
+
+    #[test]
+    fn no_buffer_keeps_the_room_that_it_had_on_a_thread() {
+        const LARGE: usize = 4 << 20;
+        for decoder in [None, Some(AsciiDecoder::new())] {
+            let (mut decoder, mut chunk, mut spare) = (decoder, vec![0; LARGE], Vec::new());
+            take_received(&mut chunk, 10, &mut spare, USUAL, &mut decoder);
+            assert!(chunk.len() == USUAL && chunk.capacity() <= 2 * USUAL, "{}", chunk.capacity());
+        }
+    }
 
     #[test]
     fn a_small_file_is_read_at_once_and_its_end_seen() {
