@@ -166,7 +166,9 @@ pub trait BlockingReader: Send {
         let _ = buffer;
         None
     }
-    /// How long the file was when it was opened, if that was asked then. Must not block.
+    /// How long the file was when it was opened, if that was asked then. Must not block. This, or what
+    /// [`metadata`](Self::metadata) says where it is not known, is taken for the end when a read comes to it that was not
+    /// full: of a file that says less than it has, the rest may be left out.
     fn opened_len(&self) -> Option<u64> {
         None
     }
