@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ferry_tests::Driver;
-use ftp_proto::{Action, Config, Event, Instant, LoginError, Output, Session, Shutdown, Ticket};
+use ftp_proto::{Action, Config, Event, Instant, LoginError, Output, Session, Shutdown, Ticket, TlsPolicy};
 
 const START: Instant = Instant::from_epoch(Duration::from_secs(1000));
 
@@ -119,6 +119,66 @@ fn the_time_of_an_idle_session_runs_from_its_beginning() {
     }
 }
 
+#[test]
+fn the_time_of_an_idle_session_runs_anew_from_its_last_command() {
+    let config = Arc::new(Config { idle_timeout: Some(Duration::from_secs(3)), ..Config::default() });
+    let (mut live, mut replayed) = (between(Session::new, Arc::clone(&config)), between(Session::new, config));
+    live.handle_input(b"NOOP\r\n", after(2));
+    replayed.replay_input(b"NOOP\r\n", false, after(2));
+    assert_eq!([live, replayed].map(|session| session.poll_timeout()), [Some(after(5)); 2]);
+}
+
+#[test]
+fn a_replayed_quit_ends_a_session_at_once() {
+    let mut session = fresh();
+    session.replay_input(b"QUIT\r\n", false, START);
+    assert!(session.is_closed());
+    session.replay_input(b"NOOP\r\n", false, START);
+    let replies = std::iter::from_fn(|| session.poll_output()).filter(|output| matches!(output, Output::Send(_)));
+    assert_eq!(replies.count(), 2, "a greeting and a farewell");
+}
+
+#[test]
+fn a_replayed_auth_with_anything_behind_it_is_refused() {
+    let config = Arc::new(Config { tls: Some(TlsPolicy::default()), ..Config::default() });
+    for (bytes, more, refused) in
+        [(&b"AUTH TLS\r\n"[..], false, false), (b"AUTH TLS\r\n", true, true), (b"AUTH TLS\r\nNOOP\r\n", false, true)]
+    {
+        let mut session = between(Session::new, Arc::clone(&config));
+        session.replay_input(bytes, more, START);
+        assert_eq!(session.is_closed(), refused, "{} {more}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn a_delay_runs_from_the_moment_that_a_login_failed() {
+    let mut session = fresh();
+    let ticket = login(&mut session, b"");
+    session.complete(ticket, Err(LoginError::Rejected), after(5));
+    assert_eq!(session.poll_timeout(), Some(after(7)));
+}
+
+#[test]
+fn nothing_is_taken_while_a_reply_is_held_back() {
+    let mut session = fresh();
+    let ticket = login(&mut session, b"");
+    assert!(session.wants_input());
+    session.complete(ticket, Err(LoginError::Rejected), START);
+    assert!(!session.wants_input());
+    session.handle_timeout(after(2));
+    assert!(session.wants_input());
+}
+
+#[test]
+fn more_is_taken_as_soon_as_one_of_too_many_outputs_is() {
+    let mut session = fresh();
+    let commands = b"NOOP\r\n".repeat(64);
+    let taken = session.handle_input(&commands, START);
+    assert!(taken < commands.len() && !session.wants_input());
+    session.poll_output();
+    assert!(session.wants_input());
+}
+
 /// A session under a download that has moved nothing yet, and the name of its transfer.
 fn downloading(config: Config) -> (Driver, ftp_proto::ActionId) {
     let mut driver = Driver::new(config);
@@ -133,16 +193,33 @@ fn downloading(config: Config) -> (Driver, ftp_proto::ActionId) {
     (driver, id.expect("a transfer"))
 }
 
+fn duration(event: &Event) -> Option<Duration> {
+    if let Event::Transferred(report) = event { Some(report.duration) } else { None }
+}
+
 #[test]
 fn a_transfer_lasts_until_the_client_is_gone() {
     let (mut driver, _) = downloading(Config::default());
     driver.session.handle_eof(driver.now + Duration::from_secs(5));
     driver.finish_all();
-    let lasted = driver.ledger.events.iter().find_map(|event| match event {
-        Event::Transferred(report) => Some(report.duration),
-        _ => None,
-    });
-    assert_eq!(lasted, Some(Duration::from_secs(5)));
+    assert_eq!(driver.ledger.events.iter().find_map(duration), Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_transfer_lasts_until_the_server_stops() {
+    let (mut driver, _) = downloading(Config::default());
+    driver.session.shutdown(Shutdown::Now, driver.now + Duration::from_secs(5));
+    driver.finish_all();
+    assert_eq!(driver.ledger.events.iter().find_map(duration), Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_transfer_stalls_from_the_moment_of_its_last_progress() {
+    let stall = Duration::from_secs(10);
+    let (mut driver, transfer) = downloading(Config { stall_timeout: Some(stall), ..Config::default() });
+    let told = driver.now + Duration::from_secs(5);
+    driver.session.handle_progress(transfer, 1, told);
+    assert_eq!(driver.session.poll_timeout(), Some(told + stall));
 }
 
 #[test]
