@@ -112,6 +112,18 @@ fn a_session_can_be_shown_without_what_is_secret() {
 }
 
 #[test]
+fn what_is_no_command_is_told_hidden_behind_a_name_alone() {
+    let config = Arc::new(Config { report_commands: true, ..Config::default() });
+    let mut session = between(Session::new, config);
+    session.handle_input(b"hunter1\r\nUSER alice\r\nhunter2\r\nNOOP\r\nhunter3\r\n", START);
+    let told = std::iter::from_fn(|| session.poll_output()).filter_map(|output| match output {
+        Output::Notify(Event::Command(line)) => Some(line.to_string()),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["hunter1", "USER alice", "******", "NOOP", "hunter3"]);
+}
+
+#[test]
 fn the_time_of_an_idle_session_runs_from_its_beginning() {
     let config = Arc::new(Config { idle_timeout: Some(Duration::from_secs(3)), ..Config::default() });
     for make in [Session::new, Session::with_implicit_tls] {
