@@ -305,5 +305,6 @@ impl<S: Stream> AsyncWrite for MaybeTls<S> {
         }
     }
 }
+
 #[cfg(all(test, any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod tests;

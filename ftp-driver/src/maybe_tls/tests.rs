@@ -1,5 +1,7 @@
 //! TLS over a connection in memory, with rustls as the client.
 
+mod interleavings;
+
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::Arc;
