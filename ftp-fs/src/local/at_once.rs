@@ -73,12 +73,6 @@ impl Medium {
         self != Self::Other && stat.st_nlink > 0
     }
 
-    /// Whether nothing waits when a file of that length is closed, also if it was removed: so little of memory is freed
-    /// in no time.
-    pub(super) const fn frees_at_once(self, len: u64) -> bool {
-        matches!(self, Self::Memory) && len <= 1 << 20
-    }
-
     /// Reads on, of what is in the page cache. On a file system that lies in memory that is all there is.
     pub(super) fn try_read(self, file: &File, buffer: &mut [u8]) -> Option<usize> {
         const WHERE_IT_STANDS: u64 = u64::MAX;
@@ -367,15 +361,6 @@ mod tests {
         assert!(!open_in(Duration::ZERO, 0));
         thread.pass(Duration::from_nanos(1), 0);
         assert!(open_in(Duration::ZERO, 0) && open_in(Duration::ZERO, 0));
-    }
-
-    #[test]
-    fn only_little_of_memory_is_freed_at_once() {
-        let frees = |medium: Medium| [0, 1 << 20, (1 << 20) + 1].map(|len| medium.frees_at_once(len));
-        assert_eq!(frees(Medium::Memory), [true, true, false]);
-        for other in [Medium::Disk(AccessTimes::Never), Medium::Other] {
-            assert_eq!(frees(other), [false; 3]);
-        }
     }
 
     #[test]

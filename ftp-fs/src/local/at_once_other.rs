@@ -18,10 +18,6 @@ impl Medium {
         false
     }
 
-    pub(super) const fn frees_at_once(self, _: u64) -> bool {
-        false
-    }
-
     pub(super) const fn try_read(self, _: &File, _: &mut [u8]) -> Option<usize> {
         None
     }

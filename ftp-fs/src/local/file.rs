@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
 
 use ftp_types::{FileKind, FsError, Metadata, VirtualPath, WriteMode};
 use rustix::fs::{self as sys, Mode, OFlags, Stat};
@@ -22,7 +21,6 @@ pub(super) struct LocalReader {
     path: VirtualPath,
     /// How long it was when it was opened.
     len: u64,
-    opened: Instant,
     medium: Medium,
 }
 
@@ -43,9 +41,6 @@ pub(super) struct LocalWriter {
     /// Whether it is whole, and had a name still.
     is_finished: bool,
 }
-
-/// How long a file that was short when it was opened is taken for short.
-const SHORT_FOR: Duration = Duration::from_millis(50);
 
 /// Devices and FIFOs block nobody when they are opened in spite of all care.
 pub(super) const CAREFUL: OFlags =
@@ -75,8 +70,7 @@ impl LocalReader {
         if offset > 0 {
             file.seek(SeekFrom::Start(offset)).explain("seeking", path)?;
         }
-        let (len, medium) = (len(&stat), root.cache.medium_of(&stat));
-        Ok(Self { file, path: path.clone(), len, opened: Instant::now(), medium })
+        Ok(Self { file, path: path.clone(), len: len(&stat), medium: root.cache.medium_of(&stat) })
     }
 }
 
@@ -98,9 +92,7 @@ impl BlockingReader for LocalReader {
     }
 
     fn closes_at_once(&self) -> bool {
-        // It may have grown since, and then been removed.
-        let is_short = || self.medium.frees_at_once(self.len) && self.opened.elapsed() < SHORT_FOR;
-        is_short() || sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
+        sys::fstat(&self.file).is_ok_and(|stat| self.medium.closes_at_once(&stat))
     }
 
     fn as_file(&self) -> Option<&File> {
@@ -347,24 +339,15 @@ mod tests {
 
     #[test]
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn a_file_that_has_been_open_for_long_may_have_grown_and_been_removed() {
+    fn a_file_in_memory_that_was_removed_is_not_closed_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("file");
         std::fs::write(&place, "content").unwrap();
-        let reader = |opened| LocalReader {
-            file: File::open(&place).unwrap(),
-            path: VirtualPath::root(),
-            len: 7,
-            opened,
-            medium: Medium::Memory,
-        };
-        // However long this test takes.
-        let in_an_hour = Instant::now() + Duration::from_secs(3600);
-        let [old, new] = [Instant::now() - SHORT_FOR, in_an_hour].map(reader);
-        assert!(old.closes_at_once() && new.closes_at_once());
+        let file = File::open(&place).unwrap();
+        let reader = LocalReader { file, path: VirtualPath::root(), len: 7, medium: Medium::Memory };
+        assert!(reader.closes_at_once());
         std::fs::remove_file(&place).unwrap();
-        assert!(!old.closes_at_once(), "who knows what it takes by now");
-        assert!(new.closes_at_once());
+        assert!(!reader.closes_at_once(), "it may have grown, and nobody knows what it takes by now");
     }
 
     #[test]
