@@ -1,7 +1,7 @@
 //! Files through data connections, both ways.
 //!
-//! Reading the one and writing the other overlap: while a chunk is on its way, the next is fetched. Chunks begin small,
-//! since most files are, and grow as long as they come full: large ones cost fewer calls and fewer turns of other threads.
+//! Reading the one and writing the other overlap: while a chunk is on its way, the next is fetched. How long chunks are is
+//! said by [`room`](crate::room).
 
 use std::mem;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ use tracing::debug;
 
 use crate::holdings::Extent;
 use crate::io::{both, yield_now};
-use crate::room::Room;
+use crate::room::{Room, first_read, next_room};
 use crate::runtime::Runtime;
 use crate::wire::Wire;
 use crate::zero_copy;
@@ -91,22 +91,6 @@ fn is_small(extent: Option<Extent>) -> bool {
 }
 
 const SMALL: u64 = 16 * 1024;
-
-/// How long a chunk is at first where the length of the whole is not known.
-const FIRST: usize = 32 * 1024;
-
-/// Room for a small file as a whole, and for one byte more, so that it does not come full; for others, 128 KiB.
-fn first_read(piece: usize, extent: Option<Extent>) -> usize {
-    let whole = extent.map_or(FIRST as u64, |Extent { offset, len }| len.saturating_sub(offset).saturating_add(1));
-    usize::try_from(whole).unwrap_or(usize::MAX).clamp(SMALLEST, 4 * FIRST).min(piece)
-}
-
-const SMALLEST: usize = 512;
-
-/// How long the next chunk may be, when so much came of this one.
-pub(crate) fn next_room(room: usize, came: usize, most: usize) -> usize {
-    if came == room { room.saturating_mul(4).min(most) } else { room }
-}
 
 /// Returns how many bytes of the file went.
 async fn copy_out<R: Runtime>(
@@ -251,19 +235,5 @@ mod tests {
             take_received(&mut chunk, 10, &mut spare, USUAL, &mut decoder);
             assert!(chunk.len() == USUAL && chunk.capacity() <= 2 * USUAL, "{}", chunk.capacity());
         }
-    }
-
-    #[test]
-    fn a_small_file_is_read_at_once_and_its_end_seen() {
-        let first = |len, offset| first_read(512 * 1024, Some(Extent { offset, len }));
-        assert_eq!((first(4096, 0), first(4096, 96), first(4096, 5000)), (4097, 4001, SMALLEST));
-        assert_eq!((first(u64::MAX, 0), first_read(512 * 1024, None)), (128 * 1024, FIRST));
-        assert_eq!(first_read(SMALLEST, Some(Extent { offset: 0, len: 4096 })), SMALLEST);
-    }
-
-    #[test]
-    fn chunks_grow_while_they_come_full_and_no_further_than_they_may() {
-        assert_eq!((next_room(1000, 1000, 512_000), next_room(1000, 999, 512_000)), (4000, 1000));
-        assert_eq!(next_room(200_000, 200_000, 512_000), 512_000);
     }
 }

@@ -1,6 +1,7 @@
-//! How much of an upload is received at a time.
+//! How much of a file is moved at a time. Chunks begin small, since most files are, and grow as long as they come full: large
+//! ones cost fewer calls and fewer turns of other threads.
 //!
-//! The more, the less is asked of the system: on a thread of its own a large upload takes a quarter less of the processor
+//! On a thread of its own a large upload takes a quarter less of the processor
 //! by pieces of 4 MiB than by those of 512 KiB. So much memory is only for a few uploads at a time.
 
 use std::sync::Arc;
@@ -8,9 +9,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ftp_fs::blocking;
 
-use crate::pump::next_room;
+use crate::holdings::Extent;
 
-/// Nobody tells at first how much comes, and it is mostly little.
+/// How long a chunk of a download is at first where the length of the whole is not known.
+const FIRST_READ: usize = 32 * 1024;
+
+/// Room for a small file as a whole, and for one byte more, so that it does not come full; for others, 128 KiB.
+pub(crate) fn first_read(piece: usize, extent: Option<Extent>) -> usize {
+    let whole = extent.map_or(FIRST_READ as u64, |Extent { offset, len }| len.saturating_sub(offset).saturating_add(1));
+    usize::try_from(whole).unwrap_or(usize::MAX).clamp(SMALLEST, 4 * FIRST_READ).min(piece)
+}
+
+const SMALLEST: usize = 512;
+
+/// How long the next chunk may be, when so much came of this one.
+pub(crate) fn next_room(room: usize, came: usize, most: usize) -> usize {
+    if came == room { room.saturating_mul(4).min(most) } else { room }
+}
+
+/// Of an upload nobody tells at first how much comes, and it is mostly little.
 const FIRST: usize = 8 * 1024;
 /// Every upload may have as much.
 pub(crate) const USUAL: usize = 512 * 1024;
@@ -120,5 +137,19 @@ mod tests {
             drop(rooms.remove(0));
             assert_eq!(fill(&mut rooms[LARGE - 1], 2 * ENOUGH), MOST);
         });
+    }
+
+    #[test]
+    fn a_small_file_is_read_at_once_and_its_end_seen() {
+        let first = |len, offset| first_read(512 * 1024, Some(Extent { offset, len }));
+        assert_eq!((first(4096, 0), first(4096, 96), first(4096, 5000)), (4097, 4001, SMALLEST));
+        assert_eq!((first(u64::MAX, 0), first_read(512 * 1024, None)), (128 * 1024, FIRST_READ));
+        assert_eq!(first_read(SMALLEST, Some(Extent { offset: 0, len: 4096 })), SMALLEST);
+    }
+
+    #[test]
+    fn chunks_grow_while_they_come_full_and_no_further_than_they_may() {
+        assert_eq!((next_room(1000, 1000, 512_000), next_room(1000, 999, 512_000)), (4000, 1000));
+        assert_eq!(next_room(200_000, 200_000, 512_000), 512_000);
     }
 }

@@ -130,7 +130,7 @@ impl TlsConnection {
     /// Encrypts some of it; `None` while the handshake is not done.
     ///
     /// # Errors
-    /// The connection has failed before, or `close_notify` was sent.
+    /// The connection has failed before. Nobody asks once the last word is said.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         let bytes = &bytes[..bytes.len().min(ENCRYPTED)];
         self.until_written(|| Job::Write(bytes)).map(|written| written.map(|_| bytes.len()))
