@@ -19,7 +19,7 @@
 //! # Hooks
 //! Whoever wants to act on what happens implements [`Hooks`].
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod actions;
 mod bell;
@@ -50,6 +50,7 @@ mod server;
 mod service;
 mod sessions;
 mod shutdown;
+mod slice;
 pub mod sockets;
 mod storage;
 mod stretch;
@@ -77,4 +78,5 @@ pub use server::{Endpoint, Handle, serve};
 pub use service::{Service, ServiceBuilder};
 pub use sessions::LiveSession;
 pub use shutdown::{Stop, Stopping};
+pub use slice::take_short_turns;
 pub use tls::TlsServer;

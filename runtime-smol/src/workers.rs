@@ -13,7 +13,8 @@ use async_executor::{Executor, Task};
 use crate::reactor::Turning;
 
 /// Threads that run futures. A future stays on the thread that it was given to, where nothing that it waits for passes
-/// from thread to thread: the thread that the system tells of a client's bytes is the one that answers them.
+/// from thread to thread: the thread that the system tells of a client's bytes is the one that answers them. They
+/// [take short turns](ftp_driver::take_short_turns).
 ///
 /// Clones are the same threads. They end, and drop the futures that are left, when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -75,6 +76,7 @@ impl Worker {
     /// A panic ends the future that it happened in, and not the thread, which others need: as it is on tokio.
     fn work(&self, mut turning: Turning) {
         self.thread.get_or_init(|| thread::current().id());
+        ftp_driver::take_short_turns();
         let mut run = || turning.block_on(self.executor.run(poll_fn(|cx| self.poll_end(cx))));
         while panic::catch_unwind(AssertUnwindSafe(&mut run)).is_err() {}
     }

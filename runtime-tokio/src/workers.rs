@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 
 /// Threads that run futures, each a runtime of tokio's. A future stays on the thread that it was given to, where nothing
 /// that it waits for passes from thread to thread: the thread that the system tells of a client's bytes is the one that
-/// answers them. A multi-threaded runtime wakes another thread for that, which costs more than the answer.
+/// answers them. A multi-threaded runtime wakes another thread for that, which costs more than the answer. They
+/// [take short turns](ftp_driver::take_short_turns).
 ///
 /// Clones are the same threads. They end, and drop the futures that are left, when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -70,6 +71,7 @@ impl Worker {
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
         let work = move || {
+            ftp_driver::take_short_turns();
             let _ = runtime.block_on(ended);
             // Blocking work that hangs holds up nothing.
             runtime.shutdown_background();
