@@ -159,7 +159,7 @@ impl Call {
 pub(crate) async fn last_hooks<R: Runtime>(
     runtime: R,
     mut hooks: HookQueue,
-    stopping: Stopping,
+    mut stopping: Stopping,
     span: Span,
     summary: Summary,
 ) -> Summary {

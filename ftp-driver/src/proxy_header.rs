@@ -91,7 +91,7 @@ pub(crate) async fn identify_client_unless_stopped<R: Runtime>(
     service: &Service,
     stream: &mut R::Stream,
     socket: Addresses,
-    stopping: &Stopping,
+    stopping: &mut Stopping,
 ) -> Option<Result<Route, ProxyError>> {
     let mut identified = pin!(identify_client(runtime, service, stream, socket));
     poll_fn(|cx| match identified.as_mut().poll(cx) {

@@ -316,9 +316,9 @@ async fn serve_proxied<R: Runtime>(
     mut stream: R::Stream,
     socket: Addresses,
     mut place: Place,
-    stopping: Stopping,
+    mut stopping: Stopping,
 ) {
-    let identified = identify_client_unless_stopped(&runtime, &service, &mut stream, socket, &stopping);
+    let identified = identify_client_unless_stopped(&runtime, &service, &mut stream, socket, &mut stopping);
     let route = match identified.await {
         Some(Ok(route)) => route,
         // Those who look whether the server is there come and go without a word.

@@ -75,6 +75,7 @@ impl Stop {
             if presence.dismissed != Some(Shutdown::Now) {
                 presence.dismissed = Some(how);
             }
+            self.note_ask();
             let waker = state.take_waker(key);
             drop(state);
             waker.into_iter().for_each(std::task::Waker::wake);

@@ -1,6 +1,8 @@
 //! The graceful stop: told to every session, and waited for.
 
 use std::collections::BTreeMap;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -11,13 +13,31 @@ use crate::sessions::Presence;
 /// Tells sessions to stop, all of them or some, and knows which there are and when all have ended. Clones belong
 /// together.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<Mutex<State>>);
+pub struct Stop(Arc<Shared>);
 
 /// One listener to a [`Stop`].
 #[derive(Debug)]
 pub struct Stopping {
     pub(crate) stop: Stop,
     pub(crate) key: u64,
+    waits: Option<Waits>,
+}
+
+/// A waker is with the [`State`]: which one that is, and how often anything had been asked then. It is no clone, since that
+/// would keep a task alive which belongs to nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waits {
+    data: usize,
+    vtable: usize,
+    asks: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// How often anything was asked of anybody. Changed with the lock held, before wakers are taken out: as long as it
+    /// stays the same, everything that a listener has left with the state is still there.
+    asks: AtomicU64,
+    state: Mutex<State>,
 }
 
 /// What a listener is asked to do.
@@ -60,6 +80,7 @@ impl Stop {
         if state.asked != Some(Shutdown::Now) {
             state.asked = Some(how);
         }
+        self.note_ask();
         let wakers: Vec<Waker> = state.listeners.values_mut().filter_map(|listener| listener.waker.take()).collect();
         let idle = state.idle.take();
         drop(state);
@@ -79,7 +100,7 @@ impl Stop {
         let key = state.next_key;
         state.next_key += 1;
         state.listeners.insert(key, Listener::default());
-        Stopping { stop: self.clone(), key }
+        Stopping { stop: self.clone(), key, waits: None }
     }
 
     /// Ready when nobody listens any more. One task at a time can wait for it; it also wakes when somebody asks.
@@ -93,7 +114,12 @@ impl Stop {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is asked of somebody. To be called with the state in hand.
+    pub(crate) fn note_ask(&self) {
+        self.0.asks.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -129,7 +155,12 @@ impl State {
 
 impl Stopping {
     /// What has been asked; pending while that is nothing, or what the caller knows already.
-    pub(crate) fn poll_asked(&self, known: Option<Asked>, cx: &mut Context<'_>) -> Poll<Asked> {
+    pub(crate) fn poll_asked(&mut self, known: Option<Asked>, cx: &mut Context<'_>) -> Poll<Asked> {
+        // Sessions look here in each of their turns, and all of them share the lock.
+        if self.waits == Some(self.waiting(cx)) {
+            return Poll::Pending;
+        }
+        self.waits = None;
         let mut state = self.stop.state();
         match state.asked_of(self.key) {
             Some(asked) if Some(asked) != known => Poll::Ready(asked),
@@ -138,9 +169,15 @@ impl Stopping {
                 if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     *waker = Some(cx.waker().clone());
                 }
+                self.waits = Some(self.waiting(cx));
                 Poll::Pending
             }
         }
+    }
+
+    fn waiting(&self, cx: &Context<'_>) -> Waits {
+        let (data, vtable) = (cx.waker().data().addr(), ptr::from_ref(cx.waker().vtable()).addr());
+        Waits { data, vtable, asks: self.stop.0.asks.load(Ordering::Acquire) }
     }
 }
 
@@ -152,5 +189,53 @@ impl Drop for Stopping {
         drop(state);
         drop(listener);
         idle.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_has_waited_hears_of_all_that_is_asked_later() {
+        let (stop, calls) = (Stop::new(), Arc::new(Calls::default()));
+        let waker = Waker::from(Arc::clone(&calls));
+        let cx = &mut Context::from_waker(&waker);
+        let mut stopping = stop.listen();
+        assert!(stopping.poll_asked(None, cx).is_pending() && stopping.poll_asked(None, cx).is_pending());
+        stop.ask(Shutdown::Graceful);
+        assert_eq!(calls.0.load(Ordering::Relaxed), 1);
+        let gracefully = Asked::Stop(Shutdown::Graceful);
+        assert_eq!(stopping.poll_asked(None, cx), Poll::Ready(gracefully));
+        assert_eq!(stopping.poll_asked(None, cx), Poll::Ready(gracefully), "it could not stop yet");
+        assert!(stopping.poll_asked(Some(gracefully), cx).is_pending());
+        assert!(stopping.poll_asked(Some(gracefully), cx).is_pending());
+        stop.ask(Shutdown::Now);
+        assert_eq!(calls.0.load(Ordering::Relaxed), 2);
+        assert_eq!(stopping.poll_asked(Some(gracefully), cx), Poll::Ready(Asked::Stop(Shutdown::Now)));
+    }
+
+    #[test]
+    fn whoever_polled_last_is_woken_up() {
+        let (stop, first, second) = (Stop::new(), Arc::new(Calls::default()), Arc::new(Calls::default()));
+        let mut stopping = stop.listen();
+        for calls in [&first, &second] {
+            let waker = Waker::from(Arc::clone(calls));
+            assert!(stopping.poll_asked(None, &mut Context::from_waker(&waker)).is_pending());
+        }
+        stop.ask(Shutdown::Graceful);
+        assert_eq!([first, second].map(|calls| calls.0.load(Ordering::Relaxed)), [0, 1]);
     }
 }
