@@ -59,16 +59,13 @@ impl Lane {
     }
 
     /// Whether any waiting line satisfies the question.
-    pub(crate) fn any(&self, mut question: impl FnMut(&[u8]) -> bool) -> bool {
-        self.queue.iter().any(|framed| matches!(framed, Framed::Line { line, .. } if question(line)))
+    pub(crate) fn any(&self, question: impl FnMut(&[u8]) -> bool) -> bool {
+        self.queue.iter().filter_map(Framed::line).any(question)
     }
 }
 
 fn len(framed: &Framed) -> usize {
-    match framed {
-        Framed::Line { line, .. } => line.len(),
-        Framed::TooLong => 0,
-    }
+    framed.line().map_or(0, <[u8]>::len)
 }
 
 #[cfg(test)]

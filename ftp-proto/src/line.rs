@@ -34,6 +34,16 @@ pub enum Framed {
     TooLong,
 }
 
+impl Framed {
+    /// The text of the line, if it was not too long.
+    pub(crate) fn line(&self) -> Option<&[u8]> {
+        match self {
+            Self::Line { line, .. } => Some(line),
+            Self::TooLong => None,
+        }
+    }
+}
+
 impl LineReader {
     /// The longest line in bytes, without its end.
     pub const MAX_LEN: usize = 4096;
@@ -73,6 +83,18 @@ impl LineReader {
         (taken, None)
     }
 
+    /// The line that `bytes` begin with and how many of them it takes, if it is all there, nothing stands before it, and
+    /// nothing in it needs a look: mostly so. It is then as if it had been [pushed](Self::push).
+    pub(crate) fn whole_line<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8], usize)> {
+        let end = bytes.iter().position(is_special).filter(|end| !self.begun && *end <= Self::MAX_LEN)?;
+        let (line, rest) = bytes.split_at(end);
+        match rest {
+            [b'\r', b'\n', ..] => Some((line, end + 2)),
+            [b'\n', ..] => Some((line, end + 1)),
+            _ => None,
+        }
+    }
+
     /// Whether anything has come since the end of the last line, be it Telnet commands alone.
     #[must_use]
     pub fn is_mid_line(&self) -> bool {
@@ -89,8 +111,7 @@ impl LineReader {
         if !self.telnet.in_text() || self.after_cr {
             return 0;
         }
-        let special = |byte: &u8| matches!(*byte, b'\r' | b'\n' | IAC);
-        let run = bytes.iter().position(special).unwrap_or(bytes.len());
+        let run = bytes.iter().position(is_special).unwrap_or(bytes.len());
         if self.skipping {
             return run;
         }
@@ -154,11 +175,37 @@ impl LineReader {
     }
 }
 
+fn is_special(byte: &u8) -> bool {
+    matches!(*byte, b'\r' | b'\n' | IAC)
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
 
     use super::*;
+
+    #[test]
+    fn a_line_that_is_all_there_is_what_would_have_been_pushed() {
+        let longest = vec![b'x'; LineReader::MAX_LEN];
+        let with_end = |end: &[u8]| [&longest, end].concat();
+        for bytes in [&b"NOOP\r\nQUIT"[..], b"NOOP\nQUIT", b"\n", b"\r\n", &with_end(b"\r\n"), &with_end(b"\nx")] {
+            let (line, taken) = LineReader::new().whole_line(bytes).unwrap();
+            let framed = Framed::Line { line: line.to_vec(), urgent: false };
+            assert_eq!(LineReader::new().push(bytes), (taken, Some(framed)));
+        }
+        let parts = [&b""[..], b"NOOP", b"NOOP\r", b"NO\rOP\n", b"NO\r\0\n", b"\xff\xf1NOOP\n", &with_end(b"x\n")];
+        assert!(parts.iter().all(|bytes| LineReader::new().whole_line(bytes).is_none()));
+    }
+
+    #[test]
+    fn what_stands_before_a_line_belongs_to_it() {
+        for before in [&b"x"[..], b"\r", b"\xff", b"\xff\xf1", b"\xff\xf2", &[b'x'; LineReader::MAX_LEN + 1]] {
+            let mut reader = LineReader::new();
+            reader.push(before);
+            assert!(reader.whole_line(b"NOOP\r\n").is_none(), "{before:?}");
+        }
+    }
 
     fn lines(chunks: &[&[u8]]) -> Vec<Framed> {
         let (mut reader, mut found) = (LineReader::new(), Vec::new());

@@ -250,16 +250,21 @@ impl Session {
         let mut taken = 0;
         // Nothing behind QUIT is a command; it would only fill the lane.
         while taken < bytes.len() && matches!(self.phase, Phase::Serving) && may_take(self) {
-            let (count, framed) = self.reader.push(&bytes[taken..]);
+            let rest = &bytes[taken..];
+            // Mostly a line comes as a whole, nothing waits, and this need not wait either.
+            if self.lane.head().is_none()
+                && let Some((line, count)) = self.reader.whole_line(rest)
+                && self.may_run(Some(line))
+            {
+                taken += count;
+                self.run(line);
+                continue;
+            }
+            let (count, framed) = self.reader.push(rest);
             taken += count;
-            match framed {
-                // Mostly nothing waits, and this need not wait either.
-                Some(framed) if self.lane.head().is_none() && self.may_run(&framed) => self.run_framed(framed),
-                Some(framed) => {
-                    self.enqueue(framed);
-                    self.advance();
-                }
-                None => {}
+            if let Some(framed) = framed {
+                self.enqueue(framed);
+                self.advance();
             }
         }
         taken
@@ -545,7 +550,7 @@ impl Session {
         if self.waiting_listen.is_some() && self.lane.head().is_some_and(ends_waiting) {
             self.give_up_listening();
         }
-        while self.lane.head().is_some_and(|head| self.may_run(head))
+        while self.lane.head().is_some_and(|head| self.may_run(head.line()))
             && let Some(framed) = self.lane.pop()
         {
             self.run_framed(framed);
@@ -566,17 +571,14 @@ impl Session {
         }
     }
 
-    /// Whether the line may run now; otherwise it and all behind it wait.
-    fn may_run(&self, framed: &Framed) -> bool {
+    /// Whether the line may run now; otherwise it and all behind it wait. `None`: it was too long.
+    fn may_run(&self, line: Option<&[u8]>) -> bool {
         let takes_commands = matches!(self.phase, Phase::Serving) && self.outputs.len() < MAX_OUTPUTS;
         if !takes_commands || self.pending.is_some() || self.held.is_some() || self.security.is_changing() {
             return false;
         }
         let Some(running) = &self.transfer else { return true };
-        let command = match framed {
-            Framed::TooLong => None,
-            Framed::Line { line, .. } => Command::parse(line),
-        };
+        let command = line.and_then(Command::parse);
         let beside = match command {
             Some(command) if self.refusal(&command).is_none() => command.row.beside,
             _ => Beside::Yes,

@@ -242,8 +242,5 @@ impl DataChannel {
 }
 
 fn waiting(framed: &Framed) -> Option<Vec<u8>> {
-    match framed {
-        Framed::Line { line, .. } => Some(line.clone()),
-        Framed::TooLong => None,
-    }
+    framed.line().map(Vec::from)
 }
