@@ -481,7 +481,16 @@ impl<R: Runtime> Connection<R> {
         }
         match self.control.poll_input(cx) {
             Poll::Pending => false,
-            Poll::Ready(Input::Bytes) => self.offer_input(cx),
+            Poll::Ready(Input::Bytes(desk)) => {
+                if !self.may_offer(cx) {
+                    self.control.keep(desk.bytes());
+                    return false;
+                }
+                let taken = offer(&mut self.session, desk.bytes(), self.runtime.now());
+                self.control.keep(&desk.bytes()[taken..]);
+                self.let_go();
+                taken > 0
+            }
             Poll::Ready(Input::End) => {
                 self.ends_input = true;
                 self.offer_end(cx)
@@ -501,16 +510,18 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn offer_input(&mut self, cx: &mut Context<'_>) -> bool {
-        // Outputs that are left wait for bytes before them to be written.
-        if self.control.unsent() >= UNSENT_MAX || !self.outputs.is_empty() || !self.has_recalled(cx) {
+        if !self.may_offer(cx) {
             return false;
         }
-        let untaken = self.control.untaken();
-        let piece = &untaken[..untaken.len().min(INPUT_PIECE)];
-        let taken = self.session.handle_input(piece, self.runtime.now());
+        let taken = offer(&mut self.session, self.control.untaken(), self.runtime.now());
         self.control.take(taken);
         self.let_go();
         taken > 0
+    }
+
+    fn may_offer(&mut self, cx: &mut Context<'_>) -> bool {
+        // Outputs that are left wait for bytes before them to be written.
+        self.control.unsent() < UNSENT_MAX && self.outputs.is_empty() && self.has_recalled(cx)
     }
 
     /// Whether no transfer is on another thread: what the client says is judged when it is known how far all is, and
@@ -691,6 +702,11 @@ impl<R: Runtime> Drop for Connection<R> {
             self.report();
         }
     }
+}
+
+/// Offers the core what has come, and tells how much it took.
+fn offer(session: &mut Core, bytes: &[u8], now: Instant) -> usize {
+    session.handle_input(&bytes[..bytes.len().min(INPUT_PIECE)], now)
 }
 
 /// Whether the core has given up that action, and the driver has yet to.

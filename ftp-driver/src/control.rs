@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::hint::black_box;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,6 +24,38 @@ thread_local! {
     /// What is read goes here first: one for all sessions of the thread, since none has room of its own while it waits.
     /// It holds nothing between two reads.
     static DESK: Cell<Option<Box<[u8; READ]>>> = const { Cell::new(None) };
+    /// What is written is written on this: the same again.
+    static PAPER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What was read, until it is dropped. It is overwritten then, for there may be a password in it.
+pub(crate) struct Desk {
+    /// `Some`: only drop takes it out.
+    room: Option<Box<[u8; READ]>>,
+    count: usize,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { room: Some(DESK.take().unwrap_or_else(|| Box::new([0; READ]))), count: 0 }
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        self.room.as_deref_mut().map_or(&mut [], |room| room)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.room.as_ref().map_or(&[], |room| &room[..self.count])
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let Some(mut room) = self.room.take() else { return };
+        room[..self.count].fill(0);
+        black_box(&mut room);
+        DESK.set(Some(room));
+    }
 }
 
 /// The control connection's stream, with what is to be written to it and what was read and not taken yet. Both buffers
@@ -38,8 +71,8 @@ pub(crate) struct Control<S> {
 
 /// What reading brought.
 pub(crate) enum Input {
-    /// Bytes that wait to be taken.
-    Bytes,
+    /// Bytes. Those that are not taken at once are to be [kept](Control::keep).
+    Bytes(Desk),
     /// The peer has ended the connection, or it broke.
     End,
 }
@@ -58,6 +91,9 @@ impl<S: Stream> Control<S> {
 
     /// Where to append what is to be written.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        if self.unsent.capacity() == 0 {
+            self.unsent = PAPER.take();
+        }
         &mut self.unsent
     }
 
@@ -90,6 +126,11 @@ impl<S: Stream> Control<S> {
         &self.untaken
     }
 
+    /// Keeps what was read and not taken.
+    pub(crate) fn keep(&mut self, rest: &[u8]) {
+        self.untaken.extend_from_slice(rest);
+    }
+
     /// Forgets the first `count` bytes of what was read. They are overwritten, for there may be a password in them.
     pub(crate) fn take(&mut self, count: usize) {
         let rest = self.untaken.len() - count;
@@ -119,8 +160,8 @@ impl<S: Stream> Control<S> {
             }
             progress = true;
         }
-        if !self.unsent.is_empty() {
-            (self.unsent, self.sent) = (Vec::new(), 0);
+        if self.unsent.capacity() > 0 {
+            self.clear_unsent();
         }
         progress
     }
@@ -157,17 +198,14 @@ impl<S: Stream> Control<S> {
         if self.ended {
             return Poll::Pending;
         }
-        let mut desk = DESK.take().unwrap_or_else(|| Box::new([0; READ]));
-        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, &mut *desk) };
-        if let Poll::Ready(Ok(count)) = read {
-            self.untaken.extend_from_slice(&desk[..count]);
-            desk[..count].fill(0);
-            black_box(&mut desk);
-        }
-        DESK.set(Some(desk));
+        let mut desk = Desk::new();
+        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, desk.room()) };
         match read {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Input::Bytes),
+            Poll::Ready(Ok(count)) if count > 0 => {
+                desk.count = count;
+                Poll::Ready(Input::Bytes(desk))
+            }
             Poll::Ready(end) => {
                 self.ended = true;
                 // Under TLS some clients end the connection without a word. What they asked for goes on as it would
@@ -194,7 +232,16 @@ impl<S: Stream> Control<S> {
     /// Gives up on writing anything.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;
-        (self.unsent, self.sent) = (Vec::new(), 0);
+        self.clear_unsent();
+    }
+
+    fn clear_unsent(&mut self) {
+        let mut paper = mem::take(&mut self.unsent);
+        self.sent = 0;
+        if (1..=READ).contains(&paper.capacity()) {
+            paper.clear();
+            PAPER.set(paper);
+        }
     }
 }
 
