@@ -10,10 +10,11 @@ use std::task::{Context, Poll, ready};
 use ftp_driver::{Stream, sockets};
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, Socket};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use crate::registered::Registered;
+use crate::watched::WatchedListener;
 
 /// A TCP connection of tokio's.
 #[derive(Debug)]
@@ -21,7 +22,11 @@ pub struct TokioStream(State<net::TcpStream, Registered>);
 
 /// A listening socket of tokio's.
 #[derive(Debug)]
-pub struct TokioListener(Mutex<State<net::TcpListener, TcpListener>>);
+pub struct TokioListener {
+    state: Mutex<State<net::TcpListener, WatchedListener>>,
+    /// Of the runtime that its connections are for, where they are waited for by none.
+    handle: Handle,
+}
 
 #[derive(Debug)]
 enum State<S, T> {
@@ -88,27 +93,21 @@ impl From<TcpStream> for TokioStream {
 impl TokioListener {
     /// In non-blocking mode.
     pub(crate) fn new(listener: net::TcpListener, handle: Handle) -> Self {
-        Self(Mutex::new(State::Resting(listener, handle)))
+        Self { state: Mutex::new(State::Resting(listener, handle.clone())), handle }
     }
 
     /// Only one task may wait.
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TokioStream, SocketAddr)>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Resting(listener, handle) = &*state {
+        // The session may be on another thread, where another reactor is to have its connection.
+        let resting = |(stream, peer)| (TokioStream::new(stream, self.handle.clone()), peer);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Resting(listener, _) = &*state {
             match sockets::accept(listener) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => {
-                    return Poll::Ready(result.map(|(stream, peer)| (TokioStream::new(stream, handle.clone()), peer)));
-                }
+                result => return Poll::Ready(result.map(resting)),
             }
         }
-        let listener = state.register(TcpListener::from_std)?;
-        listener.poll_accept(cx).map_ok(|(stream, peer)| {
-            let mut stream = TokioStream::from(stream);
-            // The session may be on another thread, where another reactor is to have it.
-            stream.rest();
-            (stream, peer)
-        })
+        state.register(WatchedListener::new)?.poll_accept(cx).map_ok(resting)
     }
 }
 

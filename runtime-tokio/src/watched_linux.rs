@@ -3,9 +3,11 @@
 //! read, in vain, after each command of a client.
 
 use std::io::{self, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::task::{Context, Poll, ready};
 
+use ftp_driver::sockets;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -15,10 +17,34 @@ use crate::registered::Write;
 #[derive(Debug)]
 pub(crate) struct Watched(AsyncFd<TcpStream>);
 
+/// A listener in tokio's reactor that leaves to others in which reactor its connections are.
+#[derive(Debug)]
+pub(crate) struct WatchedListener(AsyncFd<TcpListener>);
+
+#[expect(deprecated, reason = "it is for sockets that close the descriptor which they tell, as these do not")]
+fn watch<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
+impl WatchedListener {
+    pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
+        watch(listener, Interest::READABLE).map(Self)
+    }
+
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        loop {
+            let mut readiness = ready!(self.0.poll_read_ready(cx))?;
+            match sockets::accept(self.0.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => readiness.clear_ready(),
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
 impl Watched {
-    #[expect(deprecated, reason = "it is for sockets that close the descriptor which they tell, as this one does not")]
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
-        AsyncFd::with_interest(stream, Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY).map(Self)
+        watch(stream, Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY).map(Self)
     }
 
     pub(crate) fn into_std(self) -> io::Result<TcpStream> {

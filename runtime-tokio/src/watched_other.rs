@@ -1,13 +1,28 @@
 //! Systems whose events do not tell urgent data from other: each read that may be the last is followed by another.
 
 use std::io;
-use std::net;
-use std::task::{Context, Poll};
+use std::net::{self, SocketAddr};
+use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::registered::{self, Write};
+
+/// A listener in tokio's reactor that leaves to others in which reactor its connections are.
+#[derive(Debug)]
+pub(crate) struct WatchedListener(TcpListener);
+
+impl WatchedListener {
+    pub(crate) fn new(listener: net::TcpListener) -> io::Result<Self> {
+        TcpListener::from_std(listener).map(Self)
+    }
+
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(net::TcpStream, SocketAddr)>> {
+        let (stream, peer) = ready!(self.0.poll_accept(cx))?;
+        Poll::Ready(stream.into_std().map(|stream| (stream, peer)))
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Watched(TcpStream);
