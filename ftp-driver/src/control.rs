@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use ftp_fs::ClientCertificate;
 use ftp_proto::TlsError;
 use futures_io::AsyncWrite;
-use socket2::Socket;
 
 use crate::io::{poll_finish_sending, poll_read, poll_write};
 use crate::maybe_tls::MaybeTls;
@@ -169,12 +168,6 @@ impl<S: Stream> Control<S> {
     fn poll_write(&mut self, is_last: bool, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let bytes = &self.unsent[self.sent..];
         if is_last {
-            match self.stream.poll_write_with(cx, &mut |socket| send_before_end(socket, bytes)) {
-                // There is TLS, or no socket.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
             return self.stream.poll_write_before_end(cx, bytes);
         }
         poll_write(&mut self.stream, cx, bytes)
@@ -243,16 +236,4 @@ impl<S: Stream> Control<S> {
             PAPER.set(paper);
         }
     }
-}
-
-/// Sends what the end of the stream is about to follow: both in one packet.
-#[cfg(target_os = "linux")]
-fn send_before_end(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
-    use rustix::net::{SendFlags, send};
-    Ok(send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send_before_end(_: &Socket, _: &[u8]) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
 }

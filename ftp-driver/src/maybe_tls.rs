@@ -1,6 +1,6 @@
 //! A connection that is in clear, or under TLS from some moment on.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,6 +11,7 @@ use socket2::{SockRef, Socket};
 
 use crate::io::{poll_read, poll_write};
 use crate::runtime::Stream;
+use crate::sockets;
 use crate::tls_buffer::COMMAND_STEP;
 use crate::tls_connection::TlsConnection;
 
@@ -66,11 +67,16 @@ impl<S: Stream> MaybeTls<S> {
         }
     }
 
-    /// Writes what the end follows at once. Under TLS it is sent together with that.
+    /// Writes what the end follows at once, so that both are sent together where that can be.
     pub(crate) fn poll_write_before_end(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.tls {
-            Some(tls) => tls.poll_write(&mut self.stream, cx, bytes, true),
-            None => poll_write(&mut self.stream, cx, bytes),
+        if let Some(tls) = &mut self.tls {
+            return tls.poll_write(&mut self.stream, cx, bytes, true);
+        }
+        match self.stream.poll_write_with(cx, &mut |socket| sockets::send_before_end(socket, bytes)) {
+            Poll::Ready(Err(error)) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Interrupted) => {
+                poll_write(&mut self.stream, cx, bytes)
+            }
+            written => written,
         }
     }
 

@@ -121,7 +121,7 @@ async fn copy_out<R: Runtime>(
         total += count as u64;
         if count < room && extent.is_some_and(|Extent { offset, len }| offset + total == len) {
             // There was room for more, and there is to be no more.
-            wire.send(bytes).await?;
+            wire.send_last(bytes).await?;
             return Ok(total);
         }
         room = next_room(room, count, *rooms.end());

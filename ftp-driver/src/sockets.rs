@@ -116,6 +116,18 @@ pub(crate) fn prepare_data(stream: &impl Stream) -> bool {
     matches!(socket.take_error(), Ok(None))
 }
 
+/// Sends what the end of the stream is about to follow: both in one packet.
+#[cfg(target_os = "linux")]
+pub(crate) fn send_before_end(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
+    Ok(send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn send_before_end(_: &Socket, _: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// The address with the scope of a link-local one; any other stays as it is.
 pub(crate) fn with_scope(address: SocketAddr, scope: u32) -> SocketAddr {
     match address {

@@ -100,12 +100,24 @@ impl<R: Runtime> Wire<R> {
     }
 
     /// Sends all of it.
-    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        self.send_pieces(bytes, false).await
+    }
+
+    /// The same with the last bytes of all, which [`finish`](Self::finish) is to follow at once.
+    pub(crate) async fn send_last(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        self.send_pieces(bytes, true).await
+    }
+
+    async fn send_pieces(&mut self, mut bytes: &[u8], with_end: bool) -> Result<(), TransferError> {
         while !bytes.is_empty() {
             let Self { runtime, channel, meter, throttle, .. } = self;
             let turn = throttle.turn(runtime, meter, bytes.len()).await;
             let piece = &bytes[..turn.bytes()];
             let (sent, has_waited) = match channel {
+                Channel::Data(stream, _) if with_end && piece.len() == bytes.len() => {
+                    noticing(poll_fn(|cx| stream.poll_write_before_end(cx, piece))).await
+                }
                 Channel::Data(stream, _) => noticing(io::write(&mut **stream, piece)).await,
                 Channel::Control(outlet) => {
                     outlet.send(piece).await;
