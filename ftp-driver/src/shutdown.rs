@@ -1,6 +1,7 @@
 //! The graceful stop: told to every session, and waited for.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +30,8 @@ pub struct Stopping {
 struct Waits {
     data: usize,
     vtable: usize,
-    asks: u64,
+    /// One more than it is, so that there is room to say that nobody waits.
+    asks: NonZeroU64,
 }
 
 #[derive(Debug, Default)]
@@ -177,7 +179,7 @@ impl Stopping {
 
     fn waiting(&self, cx: &Context<'_>) -> Waits {
         let (data, vtable) = (cx.waker().data().addr(), ptr::from_ref(cx.waker().vtable()).addr());
-        Waits { data, vtable, asks: self.stop.0.asks.load(Ordering::Acquire) }
+        Waits { data, vtable, asks: NonZeroU64::MIN.saturating_add(self.stop.0.asks.load(Ordering::Acquire)) }
     }
 }
 
