@@ -316,7 +316,7 @@ impl<R: Runtime> Actions<R> {
         let wish = Wish::new(receives, if receives { buffers.receive.min(room::USUAL) } else { buffers.send });
         let room = Room::new(buffers.receive, self.service.shared.large_pieces.clone());
         let (pool, clock) = (self.runtime.clone(), self.runtime.clone());
-        let (threads, own_wish) = (Arc::clone(&self.service.settings.threads), wish.clone());
+        let (threads, own_wish) = (self.service.settings.threads.clone(), wish.clone());
         let progress = Progress::new(meter.clone(), wish.clone(), receives);
         let work = async move {
             let (Some(OpenFile { handle, limits }), Some(channel)) = (file, channel) else {

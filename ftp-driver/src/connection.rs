@@ -28,6 +28,7 @@ use crate::log;
 use crate::observer::{SessionInfo, Summary};
 use crate::record::{Beginning, Core, Scribe};
 use crate::runtime::{Route, Runtime};
+use crate::seats::Seat;
 use crate::service::Service;
 use crate::sessions::LiveSession;
 use crate::shutdown::{Asked, Stopping};
@@ -87,7 +88,7 @@ pub(crate) fn serve_in_place<R: Runtime>(
         }
         // A stop waits for this session as long as somebody listens for it.
         let stopping = connection.actions.service.stop.listen();
-        let span = *connection.span();
+        let span = connection.span().span;
         let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, span, summary));
         drop((connection, place));
         last.await
@@ -119,7 +120,7 @@ struct Connection<R: Runtime> {
     /// The span that the session began in.
     outer_span: Option<Box<Span>>,
     /// Its own, while it is needed: subscribers keep with it what it tells, and sessions are idle most of their time.
-    span: Option<Box<Span>>,
+    span: Option<Box<OwnSpan>>,
     info: SessionInfo,
     hooks: HookQueue,
     /// Who was logged in last and is not any more.
@@ -129,6 +130,13 @@ struct Connection<R: Runtime> {
     bytes_received: u64,
     /// Whether the beginning was told and the end was not.
     is_told: bool,
+}
+
+/// The span of a session.
+struct OwnSpan {
+    span: Span,
+    /// It is kept for the next transfer, while there is nothing to do.
+    seat: Option<Seat>,
 }
 
 /// The session is closed; the connections are not yet.
@@ -210,24 +218,34 @@ impl<R: Runtime> Connection<R> {
             let _ = self.in_span(|connection| connection.hooks.poll(cx));
         }
         if self.running.is_empty() && self.hooks.is_idle() && !self.actions.holdings.has_data_channel() {
-            // Sessions are idle most of their time, and there are many.
-            (self.span, self.running) = (None, Vec::new());
+            self.rest();
         }
         served
     }
 
     /// Does what may be logged by others than ourselves.
     fn in_span<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let span = self.span();
-        let result = span.in_scope(|| work(self));
+        let own = self.span();
+        let result = own.span.in_scope(|| work(self));
         // Nothing that is done in it logs a user in or out, which would have made it another.
-        self.span = Some(span);
+        self.span = Some(own);
         result
     }
 
-    fn span(&mut self) -> Box<Span> {
-        let outer = self.outer_span.as_deref();
-        self.span.take().unwrap_or_else(|| Box::new(log::session_span(outer, &self.info)))
+    fn span(&mut self) -> Box<OwnSpan> {
+        let new = || Box::new(OwnSpan { span: log::session_span(self.outer_span.as_deref(), &self.info), seat: None });
+        self.span.take().unwrap_or_else(new)
+    }
+
+    /// There is nothing to do. Sessions are idle most of their time, and there are many: what a transfer needs is kept by
+    /// few of them, and only until a timer looks after them.
+    fn rest(&mut self) {
+        if let Some(own) = &mut self.span {
+            own.seat = own.seat.take().or_else(|| self.actions.service.shared.kept_spans.take());
+        }
+        if self.span.as_ref().is_none_or(|own| own.seat.is_none()) {
+            (self.span, self.running) = (None, Vec::new());
+        }
     }
 
     fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
@@ -670,6 +688,9 @@ impl<R: Runtime> Connection<R> {
                 return Poll::Pending;
             }
             self.timer = None;
+            if self.running.is_empty() {
+                self.span = None;
+            }
         }
     }
 

@@ -4,12 +4,10 @@
 //! On a thread of its own a large upload takes a quarter less of the processor
 //! by pieces of 4 MiB than by those of 512 KiB. So much memory is only for a few uploads at a time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use ftp_fs::blocking;
 
 use crate::holdings::Extent;
+use crate::seats::{Seat, Seats};
 
 /// How long a chunk of a download is at first where the length of the whole is not known.
 const FIRST_READ: usize = 32 * 1024;
@@ -34,29 +32,7 @@ pub(crate) const USUAL: usize = 512 * 1024;
 /// How much has to have come before more is worth the memory.
 const ENOUGH: u64 = 8 * 1024 * 1024;
 /// How many uploads of a server may have more at a time.
-const LARGE: usize = 4;
-
-/// The uploads of a server that receive large pieces. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LargePieces(Arc<AtomicUsize>);
-
-/// The right to large pieces.
-#[derive(Debug)]
-struct Permit(LargePieces);
-
-impl LargePieces {
-    fn enter(&self) -> Option<Permit> {
-        let another = |count| (count < LARGE).then_some(count + 1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, another).ok()?;
-        Some(Permit(self.clone()))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+pub(crate) const LARGE: usize = 4;
 
 /// The room for what comes next.
 #[derive(Debug)]
@@ -64,12 +40,12 @@ pub(crate) struct Room {
     size: usize,
     most: usize,
     came: u64,
-    large: LargePieces,
-    permit: Option<Permit>,
+    large: Seats,
+    permit: Option<Seat>,
 }
 
 impl Room {
-    pub(crate) fn new(most: usize, large: LargePieces) -> Self {
+    pub(crate) fn new(most: usize, large: Seats) -> Self {
         Self { size: FIRST.min(most), most, came: 0, large, permit: None }
     }
 
@@ -81,7 +57,7 @@ impl Room {
     pub(crate) fn came(&mut self, count: usize) {
         self.came += count as u64;
         if self.most > USUAL && self.came >= ENOUGH && blocking::is_allowed() {
-            self.permit = self.permit.take().or_else(|| self.large.enter());
+            self.permit = self.permit.take().or_else(|| self.large.take());
         } else {
             self.permit = None;
         }
@@ -107,21 +83,21 @@ mod tests {
 
     #[test]
     fn room_grows_while_it_is_filled_and_beyond_the_usual_on_a_thread_alone() {
-        let mut room = Room::new(MOST, LargePieces::default());
+        let mut room = Room::new(MOST, Seats::new(LARGE));
         room.came(FIRST - 1);
         assert_eq!(room.size(), FIRST);
         assert_eq!(fill(&mut room, 4 * ENOUGH), USUAL);
         assert_eq!(blocking::allow(|| fill(&mut room, 2 * MOST as u64)), MOST);
         room.came(1);
         assert_eq!(room.size(), USUAL, "others wait for the thread");
-        let mut young = Room::new(MOST, LargePieces::default());
+        let mut young = Room::new(MOST, Seats::new(LARGE));
         assert_eq!(blocking::allow(|| fill(&mut young, ENOUGH - 2 * USUAL as u64)), USUAL);
     }
 
     #[test]
     fn no_room_is_larger_than_it_may_be() {
         for most in [1, FIRST, 100_000, USUAL] {
-            let mut room = Room::new(most, LargePieces::default());
+            let mut room = Room::new(most, Seats::new(LARGE));
             assert!(room.size() <= most);
             assert_eq!(blocking::allow(|| fill(&mut room, 2 * ENOUGH)), most);
         }
@@ -130,7 +106,7 @@ mod tests {
     #[test]
     fn a_few_uploads_have_much_and_others_have_their_turn_when_these_end() {
         blocking::allow(|| {
-            let large = LargePieces::default();
+            let large = Seats::new(LARGE);
             let mut rooms: Vec<Room> = (0..=LARGE).map(|_| Room::new(MOST, large.clone())).collect();
             let sizes: Vec<usize> = rooms.iter_mut().map(|room| fill(room, 4 * ENOUGH)).collect();
             assert_eq!(sizes, [MOST, MOST, MOST, MOST, USUAL]);

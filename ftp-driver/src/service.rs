@@ -20,10 +20,11 @@ use crate::observer::Observer;
 use crate::ports::Ports;
 use crate::proxy_header::Proxies;
 use crate::record::Recorder;
-use crate::room::LargePieces;
+use crate::room;
 use crate::runtime::Runtime;
+use crate::seats::Seats;
 use crate::shutdown::Stop;
-use crate::stretch::Threads;
+use crate::stretch;
 use crate::throttle::{BothWays, Limit, Rates, SpeedLimits, Users};
 use crate::tls::TlsServer;
 
@@ -56,7 +57,7 @@ pub(crate) struct Settings {
     pub(crate) use_sendfile: bool,
     pub(crate) tcp_no_delay: bool,
     pub(crate) buffers: Buffers,
-    pub(crate) threads: Arc<Threads>,
+    pub(crate) threads: Seats,
     pub(crate) zone: Arc<dyn TimeZone>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
@@ -65,13 +66,28 @@ pub(crate) struct Settings {
 }
 
 /// What sessions have in common that outlives the settings that they began under.
-#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) server_limits: BothWays<Limit>,
     pub(crate) users: Users,
     pub(crate) ports: Ports,
     pub(crate) names: Names,
-    pub(crate) large_pieces: LargePieces,
+    /// Of uploads that receive large pieces.
+    pub(crate) large_pieces: Seats,
+    /// Of idle sessions that keep their span.
+    pub(crate) kept_spans: Seats,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            server_limits: BothWays::default(),
+            users: Users::default(),
+            ports: Ports::default(),
+            names: Names::default(),
+            large_pieces: Seats::new(room::LARGE),
+            kept_spans: Seats::new(KEPT_SPANS),
+        }
+    }
 }
 
 impl Shared {
@@ -96,6 +112,9 @@ impl Default for Buffers {
 
 /// The pools of tokio and smol have some 500 threads at most.
 const TRANSFER_THREADS: usize = 128;
+/// So many idle sessions of a server keep their span until they have been idle for long: those that are not so much idle
+/// as between two transfers. More than that, and they would be remembered at a cost.
+const KEPT_SPANS: usize = 64;
 const SMALLEST_BUFFER: usize = 512;
 /// More makes nothing faster, and what cannot be allocated would end the session.
 const LARGEST_BUFFER: usize = 16 * 1024 * 1024;
@@ -178,7 +197,7 @@ impl ServiceBuilder {
             use_sendfile: true,
             tcp_no_delay: true,
             buffers: Buffers::default(),
-            threads: Arc::new(Threads::new(TRANSFER_THREADS)),
+            threads: stretch::threads(TRANSFER_THREADS),
             zone: Arc::new(Utc),
             observer: Arc::new(()),
             hooks: None,
@@ -340,7 +359,7 @@ impl ServiceBuilder {
     /// should leave most of the pool to the work on files that is handed over so: in a pool with fewer threads than transfers,
     /// such work waits for them.
     pub fn transfer_threads(mut self, count: usize) -> Self {
-        self.0.threads = Arc::new(Threads::new(count));
+        self.0.threads = stretch::threads(count);
         self
     }
 

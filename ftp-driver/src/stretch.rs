@@ -22,6 +22,7 @@ use socket2::Socket;
 use tracing::Span;
 
 use crate::bell::{Bell, CAN_WAIT, Readiness};
+use crate::seats::{Seat, Seats};
 
 /// How long a stretch lasts at most. Then the session hears how far it is, and work that others have handed to the
 /// pool has its turn.
@@ -35,15 +36,10 @@ const FIRST: usize = 64 * 1024;
 const AGAIN: usize = 1024 * 1024;
 const AGAIN_BUFFERS: usize = 16;
 
-/// How many transfers of a server may have a thread at a time, and have one.
-#[derive(Debug)]
-pub(crate) struct Threads {
-    most: usize,
-    taken: Arc<AtomicUsize>,
+/// So many transfers of a server may have a thread at a time; none where a thread cannot wait for a socket.
+pub(crate) fn threads(most: usize) -> Seats {
+    Seats::new(if CAN_WAIT { most } else { 0 })
 }
-
-/// One of [`Threads`], until it is dropped.
-struct Place(Arc<AtomicUsize>);
 
 /// What a transfer and [`in_stretches`] tell each other. Clones are the same.
 #[derive(Clone, Debug)]
@@ -60,25 +56,6 @@ struct Wishes {
     is_recalled: AtomicBool,
     /// Of the thread, from when it first waits to the end of the stretch. The lock is held for a look or a ring.
     bell: Mutex<Option<Arc<Bell>>>,
-}
-
-impl Threads {
-    /// None where a thread cannot wait for a socket.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most: if CAN_WAIT { most } else { 0 }, taken: Arc::default() }
-    }
-
-    fn enter(&self) -> Option<Place> {
-        let more = |taken| (taken < self.most).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Place(Arc::clone(&self.taken)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Wish {
@@ -169,7 +146,7 @@ impl Wish {
 pub(crate) async fn in_stretches<T: Send + 'static>(
     unblock: impl Unblock,
     clock: impl Fn() -> Instant + Clone + Send + 'static,
-    threads: Arc<Threads>,
+    threads: Seats,
     wish: Wish,
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
@@ -180,7 +157,7 @@ pub(crate) async fn in_stretches<T: Send + 'static>(
 struct Alternating<U, C, T> {
     unblock: U,
     clock: C,
-    threads: Arc<Threads>,
+    threads: Seats,
     wish: Wish,
     at: Whereabouts<T>,
 }
@@ -193,7 +170,7 @@ enum Whereabouts<T> {
 }
 
 /// Work that waits for a thread, with its place there, until the thread takes it, or the session takes it back.
-type Unbegun<T> = Arc<Mutex<Option<(BoxFuture<'static, T>, Place)>>>;
+type Unbegun<T> = Arc<Mutex<Option<(BoxFuture<'static, T>, Seat)>>>;
 
 /// What comes back from a thread.
 enum Returned<T> {
@@ -216,9 +193,9 @@ struct Absence<T> {
 }
 
 impl<T> Absence<T> {
-    fn begin(wish: &Wish, work: BoxFuture<'static, T>, place: Place) -> Self {
+    fn begin(wish: &Wish, work: BoxFuture<'static, T>, seat: Seat) -> Self {
         wish.0.is_away.store(true, Ordering::Relaxed);
-        Self { wish: wish.clone(), unbegun: Arc::new(Mutex::new(Some((work, place)))) }
+        Self { wish: wish.clone(), unbegun: Arc::new(Mutex::new(Some((work, seat)))) }
     }
 
     /// What has been recalled, if no thread has begun it: that may take long where all are busy.
@@ -241,7 +218,7 @@ impl<T> Drop for Absence<T> {
     }
 }
 
-fn take<T>(unbegun: &Unbegun<T>) -> Option<(BoxFuture<'static, T>, Place)> {
+fn take<T>(unbegun: &Unbegun<T>) -> Option<(BoxFuture<'static, T>, Seat)> {
     unbegun.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
@@ -282,13 +259,13 @@ impl<U: Unblock, C: Fn() -> Instant + Clone + Send + 'static, T: Send + 'static>
     /// Onto a thread, if there is one for it.
     fn send_away(&mut self) {
         self.wish.reset();
-        let Some(place) = self.threads.enter() else { return };
+        let Some(seat) = self.threads.take() else { return };
         let Whereabouts::Here(work) = mem::replace(&mut self.at, Whereabouts::Done) else { return };
         let (unblock, clock) = (self.unblock.clone(), self.clock.clone());
-        let absence = Absence::begin(&self.wish, work, place);
+        let absence = Absence::begin(&self.wish, work, seat);
         let (wish, span, unbegun) = (self.wish.clone(), Span::current(), Arc::clone(&absence.unbegun));
         let stretch = move || {
-            let Some((work, _place)) = take(&unbegun) else { return Returned::TakenBack };
+            let Some((work, _seat)) = take(&unbegun) else { return Returned::TakenBack };
             span.in_scope(|| run(work, Stretch::new(clock, wish)))
         };
         self.at = Whereabouts::Away(Box::pin(async move { unblock.unblock(stretch).await }), absence);
@@ -437,7 +414,7 @@ mod tests {
         wish: &Wish,
         work: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> {
-        in_stretches(Fresh, Instant::default, Arc::new(Threads::new(threads)), wish.clone(), work)
+        in_stretches(Fresh, Instant::default, super::threads(threads), wish.clone(), work)
     }
 
     fn upload() -> (Wish, Wish) {

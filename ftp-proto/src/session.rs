@@ -363,7 +363,7 @@ impl Session {
             self.settle();
         }
         let output = self.outputs.pop_front();
-        if output.is_none() && self.outputs.capacity() > 0 {
+        if output.is_none() && self.outputs.capacity() > 0 && self.transfer.is_none() && !self.data.is_open() {
             // Sessions are idle most of their time, and there are many.
             self.outputs = VecDeque::new();
         }
