@@ -357,17 +357,25 @@ impl Session {
 
     /// The next thing to do; `None` when there is nothing until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if self.outputs.is_empty() && self.lane.head().is_some() {
+        if self.outputs.is_empty() {
+            if self.lane.head().is_none() {
+                return None;
+            }
             // Commands may have been waiting for the driver to take what others put out.
             self.advance();
             self.settle();
         }
         let output = self.outputs.pop_front();
-        if output.is_none() && self.outputs.capacity() > 0 && self.transfer.is_none() && !self.data.is_open() {
+        if self.outputs.is_empty() && !self.is_at_work() {
             // Sessions are idle most of their time, and there are many.
             self.outputs = VecDeque::new();
         }
         output
+    }
+
+    /// Whether more is about to be put out.
+    fn is_at_work(&self) -> bool {
+        self.pending.is_some() || self.transfer.is_some() || self.data.is_open()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: not until something else happens.
