@@ -171,7 +171,9 @@ const LONG_LINE: usize = 75;
 
 fn write_text(out: &mut Vec<u8>, mut text: &[u8]) {
     let is_special = |byte: &u8| breaks_line(*byte) || *byte == 0xFF;
-    while let Some(place) = text.iter().position(is_special) {
+    // Mostly nothing is. A look that does not end at the first takes many bytes at a time.
+    let has_special = text.iter().fold(false, |any, byte| any | is_special(byte));
+    while has_special && let Some(place) = text.iter().position(is_special) {
         out.extend_from_slice(&text[..place]);
         // On the control connection IAC is a Telnet command and must be doubled (RFC 2640 §2.2 leaves it to Telnet).
         out.extend_from_slice(if text[place] == 0xFF { &[0xFF, 0xFF] } else { b"?" });
