@@ -75,7 +75,7 @@ impl Stop {
             if presence.dismissed != Some(Shutdown::Now) {
                 presence.dismissed = Some(how);
             }
-            self.note_ask();
+            self.note_ask(&mut state);
             let waker = state.take_waker(key);
             drop(state);
             waker.into_iter().for_each(std::task::Waker::wake);

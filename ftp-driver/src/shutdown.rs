@@ -24,8 +24,8 @@ pub struct Stopping {
     waits: Option<Waits>,
 }
 
-/// A waker is with the [`State`]: which one that is, and how often anything had been asked then. It is no clone, since that
-/// would keep a task alive which belongs to nobody else.
+/// A waker is with the [`State`]: which one that is, and how often anything had been asked then. Nobody else can have its
+/// address as long as it is there. It is no clone, since that would keep a task alive which belongs to nobody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waits {
     data: usize,
@@ -82,7 +82,7 @@ impl Stop {
         if state.asked != Some(Shutdown::Now) {
             state.asked = Some(how);
         }
-        self.note_ask();
+        self.note_ask(&mut state);
         let wakers: Vec<Waker> = state.listeners.values_mut().filter_map(|listener| listener.waker.take()).collect();
         let idle = state.idle.take();
         drop(state);
@@ -119,8 +119,8 @@ impl Stop {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something is asked of somebody. To be called with the state in hand.
-    pub(crate) fn note_ask(&self) {
+    /// Something is asked of somebody, by whoever has the state in hand.
+    pub(crate) fn note_ask(&self, _: &mut State) {
         self.0.asks.fetch_add(1, Ordering::Release);
     }
 }
@@ -159,7 +159,7 @@ impl Stopping {
     /// What has been asked; pending while that is nothing, or what the caller knows already.
     pub(crate) fn poll_asked(&mut self, known: Option<Asked>, cx: &mut Context<'_>) -> Poll<Asked> {
         // Sessions look here in each of their turns, and all of them share the lock.
-        if self.waits == Some(self.waiting(cx)) {
+        if self.waits == Some(self.waiting(cx.waker())) {
             return Poll::Pending;
         }
         self.waits = None;
@@ -167,18 +167,18 @@ impl Stopping {
         match state.asked_of(self.key) {
             Some(asked) if Some(asked) != known => Poll::Ready(asked),
             _ => {
-                let waker = &mut state.listeners.entry(self.key).or_default().waker;
-                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    *waker = Some(cx.waker().clone());
-                }
-                self.waits = Some(self.waiting(cx));
+                let slot = &mut state.listeners.entry(self.key).or_default().waker;
+                let kept = slot.take_if(|waker| waker.will_wake(cx.waker())).unwrap_or_else(|| cx.waker().clone());
+                // The clone may be another than what it was made of, which may lie where another will.
+                self.waits = Some(self.waiting(&kept));
+                *slot = Some(kept);
                 Poll::Pending
             }
         }
     }
 
-    fn waiting(&self, cx: &Context<'_>) -> Waits {
-        let (data, vtable) = (cx.waker().data().addr(), ptr::from_ref(cx.waker().vtable()).addr());
+    fn waiting(&self, waker: &Waker) -> Waits {
+        let (data, vtable) = (waker.data().addr(), ptr::from_ref(waker.vtable()).addr());
         Waits { data, vtable, asks: NonZeroU64::MIN.saturating_add(self.stop.0.asks.load(Ordering::Acquire)) }
     }
 }
@@ -195,49 +195,4 @@ impl Drop for Stopping {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::task::Wake;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Calls(AtomicUsize);
-
-    impl Wake for Calls {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn who_has_waited_hears_of_all_that_is_asked_later() {
-        let (stop, calls) = (Stop::new(), Arc::new(Calls::default()));
-        let waker = Waker::from(Arc::clone(&calls));
-        let cx = &mut Context::from_waker(&waker);
-        let mut stopping = stop.listen();
-        assert!(stopping.poll_asked(None, cx).is_pending() && stopping.poll_asked(None, cx).is_pending());
-        stop.ask(Shutdown::Graceful);
-        assert_eq!(calls.0.load(Ordering::Relaxed), 1);
-        let gracefully = Asked::Stop(Shutdown::Graceful);
-        assert_eq!(stopping.poll_asked(None, cx), Poll::Ready(gracefully));
-        assert_eq!(stopping.poll_asked(None, cx), Poll::Ready(gracefully), "it could not stop yet");
-        assert!(stopping.poll_asked(Some(gracefully), cx).is_pending());
-        assert!(stopping.poll_asked(Some(gracefully), cx).is_pending());
-        stop.ask(Shutdown::Now);
-        assert_eq!(calls.0.load(Ordering::Relaxed), 2);
-        assert_eq!(stopping.poll_asked(Some(gracefully), cx), Poll::Ready(Asked::Stop(Shutdown::Now)));
-    }
-
-    #[test]
-    fn whoever_polled_last_is_woken_up() {
-        let (stop, first, second) = (Stop::new(), Arc::new(Calls::default()), Arc::new(Calls::default()));
-        let mut stopping = stop.listen();
-        for calls in [&first, &second] {
-            let waker = Waker::from(Arc::clone(calls));
-            assert!(stopping.poll_asked(None, &mut Context::from_waker(&waker)).is_pending());
-        }
-        stop.ask(Shutdown::Graceful);
-        assert_eq!([first, second].map(|calls| calls.0.load(Ordering::Relaxed)), [0, 1]);
-    }
-}
+mod tests;
