@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,7 +120,7 @@ struct Connection<R: Runtime> {
     began: Instant,
     /// The span that the session began in.
     outer_span: Option<Box<Span>>,
-    /// Its own, while it is needed: subscribers keep with it what it tells, and sessions are idle most of their time.
+    /// Its own, while it is needed or kept: subscribers keep with it what it tells, and sessions are idle most of their time.
     span: Option<Box<OwnSpan>>,
     info: SessionInfo,
     hooks: HookQueue,
@@ -130,12 +131,14 @@ struct Connection<R: Runtime> {
     bytes_received: u64,
     /// Whether the beginning was told and the end was not.
     is_told: bool,
+    /// Whether there has been a transfer since there was nothing to do.
+    has_transferred: bool,
 }
 
 /// The span of a session.
 struct OwnSpan {
     span: Span,
-    /// It is kept for the next transfer, while there is nothing to do.
+    /// It is kept for the next transfer.
     seat: Option<Seat>,
 }
 
@@ -188,6 +191,7 @@ impl<R: Runtime> Connection<R> {
             info,
             runtime,
             is_told: false,
+            has_transferred: false,
         }
     }
 
@@ -219,6 +223,8 @@ impl<R: Runtime> Connection<R> {
         }
         if self.running.is_empty() && self.hooks.is_idle() && !self.actions.holdings.has_data_channel() {
             self.rest();
+        } else if let Some(own) = &mut self.span {
+            own.seat = None;
         }
         served
     }
@@ -237,11 +243,14 @@ impl<R: Runtime> Connection<R> {
         self.span.take().unwrap_or_else(new)
     }
 
-    /// There is nothing to do. Sessions are idle most of their time, and there are many: what a transfer needs is kept by
-    /// few of them, and only until a timer looks after them.
+    /// There is nothing to do. Sessions are idle most of their time, and there are many: what a transfer needs is kept for
+    /// the next by few of them, and until a timer looks after them.
     fn rest(&mut self) {
-        if let Some(own) = &mut self.span {
-            own.seat = own.seat.take().or_else(|| self.actions.service.shared.kept_spans.take());
+        if mem::take(&mut self.has_transferred)
+            && self.timer.is_some()
+            && let Some(own) = &mut self.span
+        {
+            own.seat = self.actions.service.shared.kept_spans.take();
         }
         if self.span.as_ref().is_none_or(|own| own.seat.is_none()) {
             (self.span, self.running) = (None, Vec::new());
@@ -500,13 +509,8 @@ impl<R: Runtime> Connection<R> {
         match self.control.poll_input(cx) {
             Poll::Pending => false,
             Poll::Ready(Input::Bytes(desk)) => {
-                if !self.may_offer(cx) {
-                    self.control.keep(desk.bytes());
-                    return false;
-                }
-                let taken = offer(&mut self.session, desk.bytes(), self.runtime.now());
+                let taken = if self.may_offer(cx) { self.offer(desk.bytes()) } else { 0 };
                 self.control.keep(&desk.bytes()[taken..]);
-                self.let_go();
                 taken > 0
             }
             Poll::Ready(Input::End) => {
@@ -531,10 +535,17 @@ impl<R: Runtime> Connection<R> {
         if !self.may_offer(cx) {
             return false;
         }
-        let taken = offer(&mut self.session, self.control.untaken(), self.runtime.now());
-        self.control.take(taken);
-        self.let_go();
+        let untaken = self.control.take_untaken();
+        let taken = self.offer(&untaken);
+        self.control.put_back(untaken, taken);
         taken > 0
+    }
+
+    /// Offers the core what has come, and tells how much it took.
+    fn offer(&mut self, bytes: &[u8]) -> usize {
+        let taken = self.session.handle_input(&bytes[..bytes.len().min(INPUT_PIECE)], self.runtime.now());
+        self.let_go();
+        taken
     }
 
     fn may_offer(&mut self, cx: &mut Context<'_>) -> bool {
@@ -592,7 +603,7 @@ impl<R: Runtime> Connection<R> {
                 let mut task = self.running.swap_remove(place);
                 self.count(&mut *task);
                 // A listing that fails leaves lines here, which belong before the reply that ends it.
-                self.actions.outlet.take_into(self.control.out());
+                self.take_lines();
                 let judged = self.judging.take_if(|judging| *judging == task.id());
                 task.finish(&mut self.actions.holdings, &mut self.session, self.runtime.now());
                 if judged.is_some() {
@@ -604,15 +615,22 @@ impl<R: Runtime> Connection<R> {
             }
         }
         // Lines of STAT take their turn among the replies, once those before them are written.
-        if self.control.unsent() == 0 && self.actions.outlet.take_into(self.control.out()) {
-            progress = true;
+        progress | (self.control.unsent() == 0 && self.take_lines())
+    }
+
+    /// Puts lines of STAT behind what is to be written; whether there are any.
+    fn take_lines(&mut self) -> bool {
+        let lines = self.actions.outlet.take();
+        if !lines.is_empty() {
+            self.control.out().extend_from_slice(&lines);
         }
-        progress
+        !lines.is_empty()
     }
 
     fn count(&mut self, task: &mut dyn Running<R>) {
         if let Some(progress) = task.progress() {
             let bytes = progress.meter.bytes();
+            self.has_transferred = true;
             let total = if progress.receives { &mut self.bytes_received } else { &mut self.bytes_sent };
             *total = total.saturating_add(bytes);
         }
@@ -723,11 +741,6 @@ impl<R: Runtime> Drop for Connection<R> {
             self.report();
         }
     }
-}
-
-/// Offers the core what has come, and tells how much it took.
-fn offer(session: &mut Core, bytes: &[u8], now: Instant) -> usize {
-    session.handle_input(&bytes[..bytes.len().min(INPUT_PIECE)], now)
 }
 
 /// Whether the core has given up that action, and the driver has yet to.

@@ -23,7 +23,7 @@ thread_local! {
     /// What is read goes here first: one for all sessions of the thread, since none has room of its own while it waits.
     /// It holds nothing between two reads.
     static DESK: Cell<Option<Box<[u8; READ]>>> = const { Cell::new(None) };
-    /// What is written is written on this: the same again.
+    /// What is written is written on this, for the same reason.
     static PAPER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -130,8 +130,19 @@ impl<S: Stream> Control<S> {
         self.untaken.extend_from_slice(rest);
     }
 
+    /// Hands out what was read and not taken, to be put back.
+    pub(crate) fn take_untaken(&mut self) -> Vec<u8> {
+        mem::take(&mut self.untaken)
+    }
+
+    /// Keeps what was handed out, but for the bytes at the front that are taken by now.
+    pub(crate) fn put_back(&mut self, untaken: Vec<u8>, taken: usize) {
+        self.untaken = untaken;
+        self.take(taken);
+    }
+
     /// Forgets the first `count` bytes of what was read. They are overwritten, for there may be a password in them.
-    pub(crate) fn take(&mut self, count: usize) {
+    fn take(&mut self, count: usize) {
         let rest = self.untaken.len() - count;
         self.untaken.copy_within(count.., 0);
         self.untaken[rest..].fill(0);
@@ -201,6 +212,10 @@ impl<S: Stream> Control<S> {
             }
             Poll::Ready(end) => {
                 self.ended = true;
+                if end.is_err() {
+                    // There may be something on it that was decrypted before.
+                    desk.count = READ;
+                }
                 // Under TLS some clients end the connection without a word. What they asked for goes on as it would
                 // without TLS: a command that is cut is none, and nothing comes behind it.
                 self.broken |= end.is_err_and(|error| error.kind() != io::ErrorKind::UnexpectedEof);

@@ -13,9 +13,9 @@
 //! [`Config::report_commands`](ftp_proto::Config::report_commands)) under `ftp_driver::commands` and replies under
 //! `ftp_driver::replies`, at the level `DEBUG`. By these targets a subscriber sends them to different places. The span
 //! `session` around them has the number of the session, its peer and its user; it is made when something happens and
-//! closed when nothing does, in 64 sessions of a server some time later, so that idle sessions cost a subscriber next to
-//! nothing. Passwords are masked, and nothing that a
-//! client sends can break a line. Who wants the same without `tracing` implements [`Observer`].
+//! closed when nothing does, so that idle sessions cost a subscriber nothing; 64 sessions of a server at most keep theirs
+//! behind a transfer, for the next one, until a timer of theirs goes off. Passwords are masked, and nothing that a client
+//! sends can break a line. Who wants the same without `tracing` implements [`Observer`].
 //!
 //! # Hooks
 //! Whoever wants to act on what happens implements [`Hooks`].

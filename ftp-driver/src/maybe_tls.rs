@@ -29,7 +29,8 @@ struct Tls {
     lenient_eof: bool,
     /// How much is received at a time.
     step: usize,
-    /// What is outgoing goes with what is written next, or with the end: nobody waits for it. Tickets do, and last replies.
+    /// What is outgoing goes with what is written next, or with the end: nobody waits for it. Tickets do, last replies,
+    /// and the last bytes of small files.
     can_wait: bool,
 }
 
@@ -76,6 +77,7 @@ impl<S: Stream> MaybeTls<S> {
             Poll::Ready(Err(error)) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Interrupted) => {
                 poll_write(&mut self.stream, cx, bytes)
             }
+            Poll::Ready(Ok(0)) if !bytes.is_empty() => Poll::Ready(Err(ErrorKind::WriteZero.into())),
             written => written,
         }
     }

@@ -26,11 +26,9 @@ impl Outlet {
         poll_fn(|_| if self.chunk().is_empty() { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
-    /// Moves what there is to the end of `out`; whether there was anything.
-    pub(crate) fn take_into(&self, out: &mut Vec<u8>) -> bool {
-        let mut chunk = self.chunk();
-        out.extend_from_slice(&chunk);
-        !std::mem::take(&mut *chunk).is_empty()
+    /// Takes what there is.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.chunk())
     }
 
     /// Takes back what was handed over and is not on its way.

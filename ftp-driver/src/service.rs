@@ -73,7 +73,7 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     /// Of uploads that receive large pieces.
     pub(crate) large_pieces: Seats,
-    /// Of idle sessions that keep their span.
+    /// Of sessions that keep their span between two transfers.
     pub(crate) kept_spans: Seats,
 }
 
@@ -112,8 +112,7 @@ impl Default for Buffers {
 
 /// The pools of tokio and smol have some 500 threads at most.
 const TRANSFER_THREADS: usize = 128;
-/// So many idle sessions of a server keep their span until they have been idle for long: those that are not so much idle
-/// as between two transfers. More than that, and they would be remembered at a cost.
+/// So many sessions of a server keep their span from one transfer to the next. It takes a few hundred bytes.
 const KEPT_SPANS: usize = 64;
 const SMALLEST_BUFFER: usize = 512;
 /// More makes nothing faster, and what cannot be allocated would end the session.

@@ -9,6 +9,7 @@ mod passive;
 mod proxied;
 mod random;
 mod recording;
+mod spans;
 mod speed;
 mod timers;
 mod world;
