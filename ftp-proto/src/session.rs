@@ -358,9 +358,7 @@ impl Session {
     /// The next thing to do; `None` when there is nothing until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
         if self.outputs.is_empty() {
-            if self.lane.head().is_none() {
-                return None;
-            }
+            self.lane.head()?;
             // Commands may have been waiting for the driver to take what others put out.
             self.advance();
             self.settle();
@@ -373,7 +371,7 @@ impl Session {
         output
     }
 
-    /// Whether more is about to be put out.
+    /// Whether something runs, or has been arranged, that will put out more.
     fn is_at_work(&self) -> bool {
         self.pending.is_some() || self.transfer.is_some() || self.data.is_open()
     }
