@@ -24,7 +24,7 @@ pub struct TokioStream(State<net::TcpStream, Registered>);
 #[derive(Debug)]
 pub struct TokioListener {
     state: Mutex<State<net::TcpListener, WatchedListener>>,
-    /// Of the runtime that its connections are for, where they are waited for by none.
+    /// Its connections are waited for in this runtime, unless that is done in another.
     handle: Handle,
 }
 
