@@ -1,51 +1,43 @@
 //! One session as one future: control connection, timer and actions are polled together, by one task.
 
+mod ending;
+mod input;
+mod telling;
+mod work;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use ftp_fs::Remains;
 use ftp_proto::{
-    Action, ActionId, Channel, CloseReason, Direction, Event, Instant, Output, Reply, Secured, Session, StartTls,
-    Ticket, TlsError, TransferReport,
+    Action, ActionId, Channel, CloseReason, Instant, Output, Secured, Session, StartTls, Ticket, TlsError,
 };
 use ftp_types::UserName;
 use tracing::Span;
 
+use self::ending::Ending;
+use self::telling::OwnSpan;
+use self::work::tell_progress;
 use crate::actions::Actions;
-use crate::control::{Control, Input};
+use crate::control::Control;
 use crate::data::Lingering;
-use crate::holdings::{ChangeTrace, FileTrace, Holdings};
+use crate::holdings::Holdings;
 use crate::hook_queue::{Call, HookQueue, last_hooks};
-use crate::hooks::{FileTransfer, IncompleteTransfer, LoggedIn, LoggedOut, LoginFailed, TreeChange};
 use crate::io::Deadline;
 use crate::limits::Place;
 use crate::log;
 use crate::observer::{SessionInfo, Summary};
 use crate::record::{Beginning, Core, Scribe};
 use crate::runtime::{Route, Runtime};
-use crate::seats::Seat;
 use crate::service::Service;
 use crate::sessions::LiveSession;
 use crate::shutdown::{Asked, Stopping};
 use crate::task::Running;
 use crate::tls::TlsServer;
 
-/// How long the last replies may take to be written once the session is closed.
-const FLUSH: Duration = Duration::from_secs(5);
-/// How long what the peer still sends is read after that, so that no reset overtakes the last reply.
-const LINGER: Duration = Duration::from_secs(1);
-/// Input goes to the core in pieces of this size, while there is less than that much to be written: so neither a flood
-/// of commands in one packet nor a client that reads no replies makes the driver hoard replies.
-const INPUT_PIECE: usize = 512;
-const UNSENT_MAX: usize = 16 * 1024;
-/// How long a transfer may take to come back from another thread.
-const RECALL: Duration = Duration::from_millis(50);
 /// How often everything of a session is looked at before others of the thread have their turn.
 const ROUNDS_PER_TURN: usize = 32;
 
@@ -135,26 +127,6 @@ struct Connection<R: Runtime> {
     has_transferred: bool,
 }
 
-/// The span of a session.
-struct OwnSpan {
-    span: Span,
-    /// It is kept for the next transfer.
-    seat: Option<Seat>,
-}
-
-/// The session is closed; the connections are not yet.
-struct Ending {
-    step: EndingStep,
-    until: Instant,
-}
-
-enum EndingStep {
-    Flush,
-    FinishSending,
-    Discard(usize),
-    Done,
-}
-
 impl<R: Runtime> Connection<R> {
     fn new(runtime: R, service: Service, stream: R::Stream, route: Route, stopping: Stopping) -> Self {
         let addresses = route.client;
@@ -227,34 +199,6 @@ impl<R: Runtime> Connection<R> {
             own.seat = None;
         }
         served
-    }
-
-    /// Does what may be logged by others than ourselves.
-    fn in_span<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let own = self.span();
-        let result = own.span.in_scope(|| work(self));
-        // Nothing that is done in it logs a user in or out, which would have made it another.
-        self.span = Some(own);
-        result
-    }
-
-    fn span(&mut self) -> Box<OwnSpan> {
-        let new = || Box::new(OwnSpan { span: log::session_span(self.outer_span.as_deref(), &self.info), seat: None });
-        self.span.take().unwrap_or_else(new)
-    }
-
-    /// There is nothing to do. Sessions are idle most of their time, and there are many: what a transfer needs is kept for
-    /// the next by few of them, and until a timer looks after them.
-    fn rest(&mut self) {
-        if mem::take(&mut self.has_transferred)
-            && self.timer.is_some()
-            && let Some(own) = &mut self.span
-        {
-            own.seat = self.actions.service.shared.kept_spans.take();
-        }
-        if self.span.as_ref().is_none_or(|own| own.seat.is_none()) {
-            (self.span, self.running) = (None, Vec::new());
-        }
     }
 
     fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Summary> {
@@ -341,7 +285,7 @@ impl<R: Runtime> Connection<R> {
         if let Output::Close(reason) = output {
             // From now on there is a limit to the time that anything before it in the queue may take.
             self.reason = reason;
-            self.ending = Some(Ending { step: EndingStep::Flush, until: self.runtime.now() + FLUSH });
+            self.ending = Some(Ending::begin(self.runtime.now()));
         }
         Some(output)
     }
@@ -369,74 +313,6 @@ impl<R: Runtime> Connection<R> {
         }
     }
 
-    fn send(&mut self, reply: &Reply) {
-        if log::tells_of_replies() {
-            self.in_span(|_| log::reply(reply));
-        }
-        self.actions.service.settings.observer.reply(&self.info, reply);
-        if let (125 | 150, Some(tls)) = (reply.code().number(), &self.actions.tls) {
-            tls.purpose().announce();
-        }
-        if !self.control.is_broken() {
-            reply.write_to(self.control.out());
-        }
-    }
-
-    fn notify(&mut self, event: &Event) {
-        if let Event::LoggedIn(user) = event {
-            self.set_user(Some(user.clone()));
-        }
-        if log::tells_of(event) {
-            self.in_span(|_| log::event(event));
-        }
-        self.actions.service.settings.observer.event(&self.info, event);
-        if self.hooks.is_used() {
-            self.in_span(|connection| connection.call_hook(event));
-        }
-        if matches!(event, Event::LoggedOut { .. }) {
-            self.set_user(None);
-        }
-    }
-
-    fn set_user(&mut self, user: Option<UserName>) {
-        self.stopping.show_user(self.session.user());
-        if let Some(before) = std::mem::replace(&mut self.info.user, user) {
-            self.last_user = Some(before);
-        }
-        self.span = None;
-    }
-
-    fn call_hook(&mut self, event: &Event) {
-        let hooks = &mut self.hooks;
-        let info = &self.info;
-        match event {
-            Event::LoggedIn(user) => {
-                hooks.push(info, |session| Call::LoggedIn(LoggedIn { session, user: user.clone() }));
-            }
-            Event::LoginFailed { user, reason } => {
-                let (user, reason) = (user.clone(), *reason);
-                hooks.push(info, |session| Call::LoginFailed(LoginFailed { session, user, reason }));
-            }
-            Event::LoggedOut { user, reason } => {
-                let (user, reason) = (user.clone(), *reason);
-                hooks.push(info, |session| Call::LoggedOut(LoggedOut { session, user, reason }));
-            }
-            Event::Changed(change) => {
-                let Some(made) = self.actions.holdings.traces.change.take() else { return };
-                let ChangeTrace { user, real_path, real_path_before } = *made;
-                let change = change.clone();
-                hooks.push(info, |session| {
-                    Call::Changed(TreeChange { session, user, change, real_path, real_path_before })
-                });
-            }
-            Event::Transferred(report) => {
-                let trace = self.actions.holdings.traces.file.take().unwrap_or_default();
-                hooks.push(info, |session| transferred(session, report, *trace));
-            }
-            _ => {}
-        }
-    }
-
     fn start_securing(&mut self, ticket: Ticket<StartTls>) {
         let tls = self.actions.service.settings.tls.as_ref().map(TlsServer::for_session);
         match tls.as_ref().map_or(Err(TlsError::Handshake), |tls| self.control.begin_tls(tls)) {
@@ -460,21 +336,6 @@ impl<R: Runtime> Connection<R> {
         true
     }
 
-    fn cancel(&mut self, id: ActionId) {
-        if let Some(ticket) = self.securing.take_if(|ticket| ticket.id() == id) {
-            return self.session.complete(ticket, Err(TlsError::Cancelled), self.runtime.now());
-        }
-        let Some(place) = self.running.iter().position(|task| task.id() == id) else { return };
-        let mut task = self.running.swap_remove(place);
-        tell_progress(&mut self.session, &mut *task, self.runtime.now());
-        self.count(&mut *task);
-        if task.progress().is_some() {
-            // Lines of STAT that are not on their way yet would come behind the reply that ends it.
-            self.actions.outlet.clear();
-        }
-        task.cancel(&mut self.session, self.runtime.now());
-    }
-
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> bool {
         let Poll::Ready(asked) = self.stopping.poll_asked(self.asked, cx) else { return false };
         if !self.has_recalled(cx) {
@@ -492,203 +353,11 @@ impl<R: Runtime> Connection<R> {
         true
     }
 
-    /// Reads, while the core takes what is read and the peer takes what is written.
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.ending.is_some() || !self.session.wants_input() {
-            return false;
-        }
-        if !self.control.untaken().is_empty() {
-            return self.offer_input(cx);
-        }
-        if self.ends_input {
-            return self.offer_end(cx);
-        }
-        if self.control.unsent() > 0 {
-            return false;
-        }
-        match self.control.poll_input(cx) {
-            Poll::Pending => false,
-            Poll::Ready(Input::Bytes(desk)) => {
-                let taken = if self.may_offer(cx) { self.offer(desk.bytes()) } else { 0 };
-                self.control.keep(&desk.bytes()[taken..]);
-                taken > 0
-            }
-            Poll::Ready(Input::End) => {
-                self.ends_input = true;
-                self.offer_end(cx)
-            }
-        }
-    }
-
-    fn offer_end(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.has_recalled(cx) {
-            return false;
-        }
-        self.ends_input = false;
-        self.session.handle_eof(self.runtime.now());
-        // Behind a QUIT it runs to its end.
-        self.let_go();
-        true
-    }
-
-    fn offer_input(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.may_offer(cx) {
-            return false;
-        }
-        let untaken = self.control.take_untaken();
-        let taken = self.offer(&untaken);
-        self.control.put_back(untaken, taken);
-        taken > 0
-    }
-
-    /// Offers the core what has come, and tells how much it took.
-    fn offer(&mut self, bytes: &[u8]) -> usize {
-        let taken = self.session.handle_input(&bytes[..bytes.len().min(INPUT_PIECE)], self.runtime.now());
-        self.let_go();
-        taken
-    }
-
-    fn may_offer(&mut self, cx: &mut Context<'_>) -> bool {
-        // Outputs that are left wait for bytes before them to be written.
-        self.control.unsent() < UNSENT_MAX && self.outputs.is_empty() && self.has_recalled(cx)
-    }
-
-    /// Whether no transfer is on another thread: what the client says is judged when it is known how far all is, and
-    /// nothing goes on that has been ended. A disk that holds a transfer up does not hold this up for long.
-    fn has_recalled(&mut self, cx: &mut Context<'_>) -> bool {
-        let recall = |task: &mut Box<dyn Running<R>>| task.progress().is_some_and(|progress| progress.wish.recall());
-        // All of them, whether or not the first is away.
-        if !self.running.iter_mut().map(recall).fold(false, |any, is_away| any | is_away) {
-            self.recall = None;
-            return true;
-        }
-        let until = self.runtime.now() + RECALL;
-        self.recall.get_or_insert_with(|| Box::new(Deadline::at(until))).poll(&self.runtime, cx).is_ready()
-    }
-
-    fn let_go(&mut self) {
-        self.recall = None;
-        self.running.iter_mut().filter_map(|task| task.progress()).for_each(|progress| progress.wish.let_go());
-    }
-
-    fn poll_running(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drain();
-        !self.running.is_empty() && self.in_span(|connection| connection.poll_tasks(cx) | connection.are_back(cx))
-    }
-
-    /// Whether what has been recalled is back by now, so that what waits for it can go on.
-    fn are_back(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_away = |task: &mut Box<dyn Running<R>>| task.progress().is_some_and(|progress| progress.wish.is_away());
-        let are_back = self.recall.is_some() && !self.running.iter_mut().any(is_away);
-        if are_back {
-            self.recall = None;
-            // A stop, which waits as well, is looked at in the next turn.
-            cx.waker().wake_by_ref();
-        }
-        are_back
-    }
-
-    fn poll_tasks(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
-        let mut place = 0;
-        while let Some(task) = self.running.get_mut(place) {
-            if is_cancelled(&self.outputs, task.id()) {
-                // The core has reported its end: what it did now would be in no report.
-                place += 1;
-                continue;
-            }
-            let done = task.poll(cx).is_ready();
-            progress |= tell_progress(&mut self.session, &mut **task, self.runtime.now());
-            if done {
-                let mut task = self.running.swap_remove(place);
-                self.count(&mut *task);
-                // A listing that fails leaves lines here, which belong before the reply that ends it.
-                self.take_lines();
-                let judged = self.judging.take_if(|judging| *judging == task.id());
-                task.finish(&mut self.actions.holdings, &mut self.session, self.runtime.now());
-                if judged.is_some() {
-                    self.stopping.show_user(self.session.user());
-                }
-                progress = true;
-            } else {
-                place += 1;
-            }
-        }
-        // Lines of STAT take their turn among the replies, once those before them are written.
-        progress | (self.control.unsent() == 0 && self.take_lines())
-    }
-
-    /// Puts lines of STAT behind what is to be written; whether there are any.
-    fn take_lines(&mut self) -> bool {
-        let lines = self.actions.outlet.take();
-        if !lines.is_empty() {
-            self.control.out().extend_from_slice(&lines);
-        }
-        !lines.is_empty()
-    }
-
-    fn count(&mut self, task: &mut dyn Running<R>) {
-        if let Some(progress) = task.progress() {
-            let bytes = progress.meter.bytes();
-            self.has_transferred = true;
-            let total = if progress.receives { &mut self.bytes_received } else { &mut self.bytes_sent };
-            *total = total.saturating_add(bytes);
-        }
-    }
-
-    /// Once the session is closed: writes the rest, sends FIN, and reads what may still come.
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> bool {
-        let pending = !self.outputs.is_empty() || self.control.unsent() > 0;
-        let Some(ending) = &mut self.ending else { return false };
-        let now = self.runtime.now();
-        if matches!(ending.step, EndingStep::Done) {
-            return false;
-        }
-        if now >= ending.until || self.control.is_broken() {
-            // With nothing left to be written, the rest of the queue is carried out before the end.
-            self.control.break_off();
-            if self.outputs.is_empty() {
-                ending.step = EndingStep::Done;
-            }
-            return true;
-        }
-        match &mut ending.step {
-            EndingStep::Flush if pending => return false,
-            EndingStep::Flush => {
-                // Nothing runs any more and nothing is to be kept; what is left are connections on their way out.
-                self.running.clear();
-                self.actions.holdings.release_all();
-                ending.step = EndingStep::FinishSending;
-                ending.until = now + LINGER;
-            }
-            EndingStep::FinishSending => match self.control.poll_finish_sending(cx) {
-                Poll::Ready(()) => ending.step = EndingStep::Discard(0),
-                Poll::Pending => return false,
-            },
-            EndingStep::Discard(discarded) => match self.control.poll_discard(discarded, cx) {
-                Poll::Ready(()) => ending.step = EndingStep::Done,
-                Poll::Pending => return false,
-            },
-            EndingStep::Done => {}
-        }
-        true
-    }
-
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if !matches!(self.ending, Some(Ending { step: EndingStep::Done, .. })) {
-            return false;
-        }
-        self.running.clear();
-        self.actions.holdings.release_all();
-        self.lingering.poll_last(&self.runtime, cx).is_ready()
-    }
-
     /// One timer for everything that the core and the ending wait for. The clock decides; the timer only wakes.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let ending = self.ending.as_ref().filter(|ending| !matches!(ending.step, EndingStep::Done));
-            let Some(until) = self.session.poll_timeout().into_iter().chain(ending.map(|ending| ending.until)).min()
-            else {
+            let ending = self.ending.as_ref().and_then(Ending::until);
+            let Some(until) = self.session.poll_timeout().into_iter().chain(ending).min() else {
                 self.timer = None;
                 return Poll::Pending;
             };
@@ -710,69 +379,6 @@ impl<R: Runtime> Connection<R> {
                 self.span = None;
             }
         }
-    }
-
-    fn report(&mut self) -> Summary {
-        self.is_told = false;
-        self.session.end(self.runtime.now());
-        let Self { info, last_user, reason, bytes_sent, bytes_received, .. } = self;
-        let mut session = info.clone();
-        session.user = session.user.or_else(|| last_user.take());
-        let (reason, bytes_sent, bytes_received) = (*reason, *bytes_sent, *bytes_received);
-        let duration = self.runtime.now().saturating_since(self.began);
-        let summary = Summary { session, reason, bytes_sent, bytes_received, duration };
-        if log::tells_of_end(reason) {
-            self.in_span(|_| log::disconnected(&summary));
-        }
-        self.actions.service.settings.observer.disconnected(&summary);
-        self.hooks.push_last(&summary);
-        summary
-    }
-
-    fn take_hooks(&mut self) -> HookQueue {
-        std::mem::replace(&mut self.hooks, HookQueue::new(None))
-    }
-}
-
-/// A session that is cut off is reported all the same, so that whoever counts sessions counts right.
-impl<R: Runtime> Drop for Connection<R> {
-    fn drop(&mut self) {
-        if self.is_told {
-            self.report();
-        }
-    }
-}
-
-/// Whether the core has given up that action, and the driver has yet to.
-fn is_cancelled(outputs: &VecDeque<Output>, action: ActionId) -> bool {
-    outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == action))
-}
-
-fn tell_progress<R: Runtime>(session: &mut Core, task: &mut dyn Running<R>, now: Instant) -> bool {
-    let (id, Some(progress)) = (task.id(), task.progress()) else { return false };
-    let (bytes, pause) = (progress.news(), progress.pause());
-    let any = bytes.is_some() || pause.is_some();
-    bytes.into_iter().for_each(|bytes| session.handle_progress(id, bytes, now));
-    pause.into_iter().for_each(|until| session.handle_pause(id, until, now));
-    any
-}
-
-fn transferred(session: SessionInfo, report: &TransferReport, trace: FileTrace) -> Call {
-    let transfer = FileTransfer {
-        session,
-        user: report.user.clone(),
-        path: report.path.clone(),
-        real_path: trace.real_path,
-        representation: report.representation,
-        bytes: report.bytes,
-        duration: report.duration,
-    };
-    let remains = if report.direction == Direction::Upload { trace.remains } else { Remains::Unchanged };
-    match (report.direction, report.end) {
-        (Direction::Download, Ok(())) => Call::FileSent(transfer),
-        (Direction::Upload, Ok(())) => Call::FileReceived(transfer),
-        (Direction::Download, Err(reason)) => Call::IncompleteSent(IncompleteTransfer { transfer, reason, remains }),
-        (Direction::Upload, Err(reason)) => Call::IncompleteReceived(IncompleteTransfer { transfer, reason, remains }),
     }
 }
 
