@@ -22,38 +22,34 @@ const READ: usize = 4096;
 thread_local! {
     /// What is read goes here first: one for all sessions of the thread, since none has room of its own while it waits.
     /// It holds nothing between two reads.
-    static DESK: Cell<Option<Box<[u8; READ]>>> = const { Cell::new(None) };
+    static DESK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     /// What is written is written on this, for the same reason.
     static PAPER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// What was read, until it is dropped. It is overwritten then, for there may be a password in it.
 pub(crate) struct Desk {
-    /// `Some`: only drop takes it out.
-    room: Option<Box<[u8; READ]>>,
+    room: Vec<u8>,
     count: usize,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { room: Some(DESK.take().unwrap_or_else(|| Box::new([0; READ]))), count: 0 }
-    }
-
-    fn room(&mut self) -> &mut [u8] {
-        self.room.as_deref_mut().map_or(&mut [], |room| room)
+        let mut room = DESK.take();
+        room.resize(READ, 0);
+        Self { room, count: 0 }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.room.as_ref().map_or(&[], |room| &room[..self.count])
+        &self.room[..self.count]
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        let Some(mut room) = self.room.take() else { return };
-        room[..self.count].fill(0);
-        black_box(&mut room);
-        DESK.set(Some(room));
+        self.room[..self.count].fill(0);
+        black_box(&mut self.room);
+        DESK.set(mem::take(&mut self.room));
     }
 }
 
@@ -203,7 +199,7 @@ impl<S: Stream> Control<S> {
             return Poll::Pending;
         }
         let mut desk = Desk::new();
-        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, desk.room()) };
+        let read = if self.broken { Poll::Ready(Ok(0)) } else { poll_read(&mut self.stream, cx, &mut desk.room) };
         match read {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(count)) if count > 0 => {
