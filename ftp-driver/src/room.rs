@@ -1,8 +1,8 @@
-//! How much of a file is moved at a time. Chunks begin small, since most files are, and grow as long as they come full: large
-//! ones cost fewer calls and fewer turns of other threads.
+//! How much of a file is moved at a time. Chunks begin small, since most files are, and grow as long as they come full:
+//! large ones cost fewer calls and fewer turns of other threads.
 //!
-//! On a thread of its own a large upload takes a quarter less of the processor
-//! by pieces of 4 MiB than by those of 512 KiB. So much memory is only for a few uploads at a time.
+//! On a thread of its own a large upload takes a quarter less of the processor by pieces of 4 MiB than by those of 512
+//! KiB. So much memory is only for a few uploads at a time.
 
 use ftp_fs::blocking;
 
