@@ -2,6 +2,7 @@
 
 mod ending;
 mod input;
+mod newcomer;
 mod telling;
 mod work;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use ftp_fs::BoxFuture;
 use ftp_proto::{
     Action, ActionId, Channel, CloseReason, Instant, Output, Secured, Session, StartTls, Ticket, TlsError,
 };
@@ -19,6 +21,7 @@ use ftp_types::UserName;
 use tracing::Span;
 
 use self::ending::Ending;
+pub(crate) use self::newcomer::{alone, serve_newcomer};
 use self::telling::OwnSpan;
 use self::work::tell_progress;
 use crate::actions::Actions;
@@ -55,37 +58,35 @@ pub fn serve_connection<R: Runtime>(
     stream: R::Stream,
     route: impl Into<Route>,
 ) -> impl Future<Output = Summary> + Send + 'static {
-    serve_in_place(runtime, service, stream, route.into(), None)
-}
-
-/// [`serve_connection`] for a connection that is counted: its place is free again when its sockets are closed, however
-/// long its hooks take.
-pub(crate) fn serve_in_place<R: Runtime>(
-    runtime: R,
-    service: Service,
-    stream: R::Stream,
-    route: Route,
-    place: Option<Place>,
-) -> impl Future<Output = Summary> + Send + 'static {
-    // Listens from here on, so that a stop waits also for sessions that have not been polled yet.
-    let stopping = service.stop.listen();
-    // On the heap, so that what hooks keep waiting is small; and from here on, since a future keeps room for all that
-    // it is made of, even when it has gone elsewhere.
-    let mut connection = Box::new(Connection::new(runtime, service, stream, route, stopping));
+    let mut connection = Connection::arrived(runtime, service, stream, route.into());
     async move {
         connection.begin();
         let summary = poll_fn(|cx| connection.poll(cx)).await;
-        let hooks = connection.take_hooks();
-        if hooks.is_idle() {
-            return summary;
-        }
-        // A stop waits for this session as long as somebody listens for it.
-        let stopping = connection.actions.service.stop.listen();
-        let span = connection.span().span;
-        let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, span, summary));
-        drop((connection, place));
+        let last = match leave(connection, None, summary) {
+            Ok(summary) => return summary,
+            Err(last) => last,
+        };
         last.await
     }
+}
+
+/// Closes the sockets of a session that has ended, so that its place is free again. Its hooks may take longer: with what
+/// comes to its end with the last of them.
+fn leave<R: Runtime>(
+    mut connection: Box<Connection<R>>,
+    place: Option<Place>,
+    summary: Summary,
+) -> Result<Summary, BoxFuture<'static, Summary>> {
+    let hooks = connection.take_hooks();
+    if hooks.is_idle() {
+        return Ok(summary);
+    }
+    // A stop waits for this session as long as somebody listens for it.
+    let stopping = connection.actions.service.stop.listen();
+    let span = connection.span().span;
+    let last = Box::pin(last_hooks(connection.runtime.clone(), hooks, stopping, span, summary));
+    drop((connection, place));
+    Err(last)
 }
 
 struct Connection<R: Runtime> {
@@ -123,11 +124,21 @@ struct Connection<R: Runtime> {
     bytes_received: u64,
     /// Whether the beginning was told and the end was not.
     is_told: bool,
+    /// Whether it goes on elsewhere as soon as it has more to do than to log in.
+    is_newcomer: bool,
     /// Whether there has been a transfer since there was nothing to do.
     has_transferred: bool,
 }
 
 impl<R: Runtime> Connection<R> {
+    /// Listens for a stop from here on, so that one waits also for sessions that have not been polled yet.
+    fn arrived(runtime: R, service: Service, stream: R::Stream, route: Route) -> Box<Self> {
+        let stopping = service.stop.listen();
+        // On the heap, so that what hooks keep waiting is small; and from here on, since a future keeps room for all
+        // that it is made of, even when it has gone elsewhere.
+        Box::new(Self::new(runtime, service, stream, route, stopping))
+    }
+
     fn new(runtime: R, service: Service, stream: R::Stream, route: Route, stopping: Stopping) -> Self {
         let addresses = route.client;
         crate::sockets::prepare_control(&stream, service.settings.tcp_no_delay);
@@ -163,6 +174,7 @@ impl<R: Runtime> Connection<R> {
             info,
             runtime,
             is_told: false,
+            is_newcomer: false,
             has_transferred: false,
         }
     }
@@ -271,7 +283,7 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn has_to_wait(&self, output: &Output) -> bool {
-        matches!(output, Output::Start(_)) && self.control.unsent() > 0
+        matches!(output, Output::Start(_)) && (self.control.unsent() > 0 || self.settles_before(output))
     }
 
     fn drain(&mut self) {

@@ -233,6 +233,11 @@ impl<S: Stream> Control<S> {
         crate::data::poll_discard(self.stream.raw(), discarded, cx).map(drop)
     }
 
+    /// Whoever polls the connection next waits for it where they are.
+    pub(crate) fn rest(&mut self) {
+        self.stream.raw().rest();
+    }
+
     /// Gives up on writing anything.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;

@@ -76,7 +76,7 @@ pub use observer::{Observer, SessionInfo, Summary};
 pub use proxy_header::{ProxyError, identify_client};
 pub use runtime::{Addresses, Route, Runtime, Stream};
 pub use rustls;
-pub use server::{Endpoint, Handle, serve};
+pub use server::{Endpoint, Handle, serve, serve_settling};
 pub use service::{Service, ServiceBuilder};
 pub use sessions::LiveSession;
 pub use shutdown::{Stop, Stopping};

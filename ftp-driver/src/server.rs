@@ -3,7 +3,6 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -12,9 +11,9 @@ use std::time::Duration;
 use ftp_fs::BoxFuture;
 use ftp_proto::{Instant, Reply, Shutdown};
 use ftp_types::UserName;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
-use crate::connection::serve_in_place;
+use crate::connection::{alone, serve_newcomer};
 use crate::io::{poll_finish_sending, poll_read, poll_write};
 use crate::limits::{Exceeded, Limits, Place};
 use crate::proxy_header::{ProxyError, identify_client_unless_stopped};
@@ -171,19 +170,47 @@ where
     R: Runtime,
     S: Fn(BoxFuture<'static, ()>) + Send,
 {
-    let (closing, stopping) = (handle.0.close.listen(), handle.0.stop.listen());
-    let mut acceptor =
-        Acceptor { runtime: runtime.clone(), listeners, handle: handle.clone(), spawn, closing, stopping, pause: None };
-    poll_fn(|cx| acceptor.poll(cx)).await;
-    drop(acceptor);
-    wait_for_sessions(&runtime, &handle).await;
+    accept(runtime, listeners, handle, spawn, None::<Arc<fn(BoxFuture<'static, ()>)>>).await;
 }
 
-struct Acceptor<R: Runtime, S> {
+/// [`serve`] where sessions change their place once: `spawn` runs them from the beginning, `settle` from their first
+/// action that is not a login, as are a data connection, a look at a file, and TLS.
+///
+/// Who only logs in, asks for nothing or never answers at all is served where it was accepted, which costs the least;
+/// and whoever spreads sessions over threads counts those alone that have something to do. A session in the middle of
+/// [hooks](crate::Hooks) stays for the time being.
+///
+/// # Cancellation
+/// As that of [`serve`].
+pub async fn serve_settling<R, S, T>(runtime: R, listeners: Vec<R::Listener>, handle: Handle, spawn: S, settle: T)
+where
+    R: Runtime,
+    S: Fn(BoxFuture<'static, ()>) + Send,
+    T: Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
+{
+    accept(runtime, listeners, handle, spawn, Some(Arc::new(settle))).await;
+}
+
+async fn accept<R, S, T>(runtime: R, listeners: Vec<R::Listener>, handle: Handle, spawn: S, settle: Option<Arc<T>>)
+where
+    R: Runtime,
+    S: Fn(BoxFuture<'static, ()>) + Send,
+    T: Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
+{
+    let (closing, stopping) = (handle.0.close.listen(), handle.0.stop.listen());
+    let (handle_of_all, runtime_of_all) = (handle.clone(), runtime.clone());
+    let mut acceptor = Acceptor { runtime, listeners, handle, spawn, settle, closing, stopping, pause: None };
+    poll_fn(|cx| acceptor.poll(cx)).await;
+    drop(acceptor);
+    wait_for_sessions(&runtime_of_all, &handle_of_all).await;
+}
+
+struct Acceptor<R: Runtime, S, T> {
     runtime: R,
     listeners: Vec<R::Listener>,
     handle: Handle,
     spawn: S,
+    settle: Option<Arc<T>>,
     closing: Stopping,
     stopping: Stopping,
     pause: Option<Pause<R>>,
@@ -196,7 +223,12 @@ struct Pause<R: Runtime> {
     over: bool,
 }
 
-impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
+impl<R, S, T> Acceptor<R, S, T>
+where
+    R: Runtime,
+    S: Fn(BoxFuture<'static, ()>),
+    T: Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
+{
     /// Ready when the server is to accept nobody any more.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.stopping.poll_asked(None, cx).is_ready() || self.closing.poll_asked(None, cx).is_ready() {
@@ -266,7 +298,9 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
                 Ok(place) => {
                     let stopping = service.stop.listen();
                     let runtime = self.runtime.clone();
-                    self.spawn_session(serve_proxied(runtime, service, stream, addresses, place, stopping), addresses);
+                    let settle = self.settle.clone();
+                    let session = serve_proxied(runtime, service, stream, addresses, place, stopping, settle);
+                    (self.spawn)(alone(addresses.peer, session));
                 }
                 Err(exceeded) => {
                     // Its header is no news. A socket that is closed over unread bytes would take the reply with it.
@@ -278,29 +312,12 @@ impl<R: Runtime, S: Fn(BoxFuture<'static, ()>)> Acceptor<R, S> {
         match limits.enter(addresses.peer.ip(), maxima) {
             Ok(place) => {
                 let runtime = self.runtime.clone();
-                let session = serve_in_place(runtime, service, stream, addresses.into(), Some(place));
-                self.spawn_session(session, addresses);
+                let settle = self.settle.clone();
+                let session = serve_newcomer(runtime, service, stream, addresses.into(), place, settle);
+                (self.spawn)(alone(addresses.peer, session));
             }
             Err(exceeded) => refuse::<R>(&service, &mut stream, addresses, exceeded, cx),
         }
-    }
-
-    fn spawn_session<T>(&self, session: impl Future<Output = T> + Send + 'static, addresses: Addresses) {
-        let mut served = Some(Box::pin(session));
-        (self.spawn)(Box::pin(poll_fn(move |cx| {
-            // A panic would be a bug of ours; it must not end the other sessions, as it does on executors that let it
-            // through. Nothing of the session is used after it.
-            let polled = panic::catch_unwind(AssertUnwindSafe(|| {
-                served.as_mut().map_or(Poll::Ready(()), |session| session.as_mut().poll(cx).map(drop))
-            }));
-            match polled {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(())) => {}
-                Err(_) => error!(peer = %addresses.peer, "a session panicked, which is a bug"),
-            }
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(served.take())));
-            Poll::Ready(())
-        })));
     }
 }
 
@@ -317,6 +334,7 @@ async fn serve_proxied<R: Runtime>(
     socket: Addresses,
     mut place: Place,
     mut stopping: Stopping,
+    settle: Option<Arc<impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static>>,
 ) {
     let identified = identify_client_unless_stopped(&runtime, &service, &mut stream, socket, &mut stopping);
     let route = match identified.await {
@@ -333,7 +351,7 @@ async fn serve_proxied<R: Runtime>(
         });
         return said.await;
     }
-    let session = serve_in_place(runtime, service, stream, route, Some(place));
+    let session = serve_newcomer(runtime, service, stream, route, place, settle);
     // The session has begun to listen itself.
     drop(stopping);
     session.await;

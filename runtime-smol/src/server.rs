@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use async_executor::Executor;
-use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
+use ftp_driver::{Endpoint, Handle, Service, serve, serve_settling, sockets};
 use ftp_fs::BoxFuture;
 
 use crate::{SmolListener, SmolRuntime, Workers};
@@ -74,13 +74,16 @@ impl Server {
     }
 
     /// The same on threads that are made for it, where sessions cost the least: the accepting runs there, too, and the
-    /// returned future only waits for its end.
+    /// returned future only waits for its end. Sessions begin on the thread that accepts them, and [go to the one that has
+    /// the fewest](ftp_driver::serve_settling) when they first have more to do than to log in.
     ///
     /// # Cancellation
     /// Dropping the future closes the listeners; sessions go on in the threads.
     pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
-        let spawning = workers.clone();
-        workers.spawn_beside(self.serve_with(move |session| spawning.spawn(session).detach()))
+        let (here, there) = (workers.clone(), workers.clone());
+        let begin = move |session| here.spawn_beside(session).detach();
+        let settle = move |session| there.spawn(session).detach();
+        workers.spawn_beside(serve_settling(SmolRuntime, self.listeners, self.handle, begin, settle))
     }
 
     /// The same with sessions as tasks of whatever runs futures.

@@ -4,8 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use ftp_driver::{Endpoint, Handle, Service, serve, sockets};
-use ftp_fs::BoxFuture;
+use ftp_driver::{Endpoint, Handle, Service, serve, serve_settling, sockets};
 
 use crate::{TokioListener, TokioRuntime, Workers};
 
@@ -62,11 +61,12 @@ impl Server {
     /// Dropping the future closes the listeners; sessions go on in tasks of their own.
     pub fn serve(self) -> impl Future<Output = ()> + Send + 'static {
         let tasks = self.runtime.0.clone();
-        self.serve_with(move |session| drop(tasks.spawn(session)))
+        serve(self.runtime, self.listeners, self.handle, move |session| drop(tasks.spawn(session)))
     }
 
     /// The same on threads that are made for it, where sessions cost the least: the accepting runs there, too, and the
-    /// returned future only waits for its end.
+    /// returned future only waits for its end. Sessions begin on the thread that accepts them, and [go to the one that has
+    /// the fewest](ftp_driver::serve_settling) when they first have more to do than to log in.
     ///
     /// # Panics
     /// When accepting does.
@@ -74,14 +74,12 @@ impl Server {
     /// # Cancellation
     /// Dropping the future changes nothing.
     pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
-        let spawning = workers.clone();
-        let serving = workers.spawn_beside(self.serve_with(move |session| drop(spawning.spawn(session))));
-        async move { serving.await.expect("accepting connections does not panic") }
-    }
-
-    fn serve_with(self, spawn: impl Fn(BoxFuture<'static, ()>) + Send + 'static) -> impl Future<Output = ()> + Send {
+        let (here, there) = (workers.clone(), workers.clone());
         let Self { runtime, listeners, handle } = self;
-        serve(runtime, listeners, handle, spawn)
+        let begin = move |session| drop(here.spawn_beside(session));
+        let settle = move |session| drop(there.spawn(session));
+        let serving = workers.spawn_beside(serve_settling(runtime, listeners, handle, begin, settle));
+        async move { serving.await.expect("accepting connections does not panic") }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use ftp_driver::{Endpoint, Handle, serve};
+use ftp_driver::{Endpoint, Handle, serve_settling};
 use ftp_proto::{Instant, Shutdown};
 
 use crate::chance::Chance;
@@ -88,11 +88,14 @@ impl Run {
     fn begin(&self, chance: &mut Chance) {
         let Common { world, scene, .. } = &self.common;
         let listeners = [server_address(), implicit_address()].map(|address| world.listen_as_server(address));
-        let (spawner, ended, served) = (world.clone(), world.clone(), Arc::clone(&self.served));
-        let spawn = move |session| {
-            spawner.spawn("session".to_owned(), session);
+        let (ended, served) = (world.clone(), Arc::clone(&self.served));
+        let spawn = || {
+            let spawner = world.clone();
+            move |session| {
+                spawner.spawn("session".to_owned(), session);
+            }
         };
-        let serving = serve(world.clone(), listeners.into(), self.handle.clone(), spawn);
+        let serving = serve_settling(world.clone(), listeners.into(), self.handle.clone(), spawn(), spawn());
         world.spawn("server".to_owned(), async move {
             serving.await;
             *lock(&served) = Some(ended.now());

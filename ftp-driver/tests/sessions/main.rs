@@ -14,6 +14,7 @@ mod proxied;
 mod rendezvous;
 mod secure;
 mod server;
+mod settling;
 mod stop;
 mod transfers;
 
