@@ -151,6 +151,17 @@ async fn copy_in<R: Runtime>(
     let (mut chunk, mut spare) = (vec![0; room.size()], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
     while !ended {
+        if decoder.is_none() && count < chunk.len() {
+            // There may be no more than this, with the end on its way: worth no thread, if it can be written without.
+            let written = writer.in_place().and_then(|writer| writer.try_write(&chunk[..count])).unwrap_or(0);
+            if written == count {
+                room.came(count);
+                (count, ended) = wire.receive(&mut chunk).await?;
+                continue;
+            }
+            chunk.copy_within(written..count, 0);
+            count -= written;
+        }
         wire.thread(count).await;
         room.came(count);
         if blocking::is_allowed()

@@ -12,6 +12,7 @@ mod recording;
 mod spans;
 mod speed;
 mod timers;
+mod uploads;
 mod world;
 
 use std::net::SocketAddr;

@@ -38,6 +38,8 @@ struct State {
     hangs: bool,
     /// How long it is on its way back, having been done at once.
     delay: Duration,
+    /// How much of it there was.
+    jobs: u64,
 }
 
 /// The connections that wait at a listener.
@@ -100,6 +102,11 @@ impl World {
         self.state().delay = delay;
     }
 
+    /// How much blocking work there was so far.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.state().jobs
+    }
+
     /// Moves the clock to the next timer; `false` when there is none.
     pub(crate) fn skip_to_next_timer(&self) -> bool {
         let mut state = self.state();
@@ -133,6 +140,7 @@ impl World {
 
 impl Unblock for World {
     async fn unblock<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(&self, work: F) -> T {
+        self.state().jobs += 1;
         if self.state().hangs {
             std::future::pending::<()>().await;
         }
