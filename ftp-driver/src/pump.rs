@@ -150,18 +150,11 @@ async fn copy_in<R: Runtime>(
 ) -> Result<Vec<u8>, TransferError> {
     let (mut chunk, mut spare) = (vec![0; room.size()], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
+    if !ended && decoder.is_none() && count < chunk.len() {
+        // There may be no more than this, with the end on its way: worth no thread, if it can be written without.
+        (count, ended) = write_beginning(wire, writer, &mut chunk, count).await?;
+    }
     while !ended {
-        if decoder.is_none() && count < chunk.len() {
-            // There may be no more than this, with the end on its way: worth no thread, if it can be written without.
-            let written = writer.in_place().and_then(|writer| writer.try_write(&chunk[..count])).unwrap_or(0);
-            if written == count {
-                room.came(count);
-                (count, ended) = wire.receive(&mut chunk).await?;
-                continue;
-            }
-            chunk.copy_within(written..count, 0);
-            count -= written;
-        }
         wire.thread(count).await;
         room.came(count);
         if blocking::is_allowed()
@@ -185,6 +178,23 @@ async fn copy_in<R: Runtime>(
         decoder.finish(&mut full);
     }
     Ok(full)
+}
+
+/// Writes the first bytes without waiting, and receives the next ones. Those that cannot be written so are the next.
+async fn write_beginning<R: Runtime>(
+    wire: &mut Wire<R>,
+    writer: &mut dyn Writer,
+    chunk: &mut [u8],
+    count: usize,
+) -> Result<(usize, bool), TransferError> {
+    let written = writer.try_write(&chunk[..count]).unwrap_or(0);
+    if written == count {
+        return wire.receive(chunk).await;
+    }
+    if written > 0 {
+        chunk.copy_within(written..count, 0);
+    }
+    Ok((count - written, false))
 }
 
 /// Writes what was received on this thread. The buffer stays, and with it what the processor's caches have of it.

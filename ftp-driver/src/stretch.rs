@@ -30,7 +30,7 @@ const STRETCH: Duration = Duration::from_millis(200);
 /// How long a thread waits for a client. Whoever takes longer is waited for without a thread.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How much a download sends before it asks for a thread: a small file that is in memory is best sent at once. An upload
-/// asks with its first bytes, since what is written may always block.
+/// asks with its first bytes, since what is written may always block, unless those are few and could be written at once.
 const FIRST: usize = 64 * 1024;
 /// How much a transfer moves without having to wait before it asks for a thread again, at most and in buffers.
 const AGAIN: usize = 1024 * 1024;

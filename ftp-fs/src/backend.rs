@@ -313,6 +313,11 @@ pub trait Reader: Send {
 pub trait Writer: Send {
     /// Writes all of the buffer and hands it back.
     fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)>;
+    /// As for [`BlockingWriter::try_write`]: what can be written at once, if that is little.
+    fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
+        let _ = bytes;
+        None
+    }
     /// Ends the upload, as for [`BlockingWriter::finish`].
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Metadata, FsError>>;
     /// Writes the last bytes, if there are any, and ends the upload, all at a time.

@@ -78,13 +78,6 @@ impl<U: Unblock> Offloaded<Box<dyn BlockingReader>, U> {
     }
 }
 
-impl<U: Unblock> Offloaded<Box<dyn BlockingWriter>, U> {
-    fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
-        let writer = self.handle.as_mut().filter(|_| bytes.len() <= AT_ONCE)?;
-        writer.try_write(bytes)
-    }
-}
-
 impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
     fn metadata(&mut self) -> BoxFuture<'_, Result<Metadata, FsError>> {
         Box::pin(self.run(|reader| reader.metadata()))
@@ -116,6 +109,11 @@ impl<U: Unblock> Reader for Offloaded<Box<dyn BlockingReader>, U> {
 }
 
 impl<U: Unblock> Writer for Offloaded<Box<dyn BlockingWriter>, U> {
+    fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
+        let writer = self.handle.as_mut().filter(|_| bytes.len() <= AT_ONCE)?;
+        writer.try_write(bytes)
+    }
+
     fn write_all(&mut self, buffer: Vec<u8>) -> BoxFuture<'_, (Vec<u8>, Result<(), FsError>)> {
         Box::pin(async move {
             let written = self.try_write(&buffer);

@@ -8,11 +8,12 @@ use ftp_types::{FsError, Metadata, UnixTime, VirtualPath, WriteMode};
 use crate::world::SimStream;
 use crate::{Simulated, path, service_with};
 
-/// Storage that need not wait to write.
-#[derive(Clone, Default)]
-struct AtOnce(Arc<MemoryFs>);
+/// Storage that need not wait to write so much.
+#[derive(Clone)]
+struct AtOnce(Arc<MemoryFs>, usize);
 
-struct AtOnceWriter(Option<Box<dyn BlockingWriter>>);
+/// Takes so many bytes at once, and others when it may wait.
+struct AtOnceWriter(Option<Box<dyn BlockingWriter>>, usize);
 
 impl BlockingWriter for AtOnceWriter {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
@@ -20,7 +21,8 @@ impl BlockingWriter for AtOnceWriter {
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.write_all(bytes).is_ok().then_some(bytes.len())
+        let count = bytes.len().min(self.1);
+        self.write_all(&bytes[..count]).is_ok().then_some(count)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Metadata, FsError> {
@@ -38,7 +40,7 @@ impl BlockingWriter for AtOnceWriter {
 
 impl BlockingBackend for AtOnce {
     fn create(&self, path: &VirtualPath, mode: WriteMode) -> Result<Box<dyn BlockingWriter>, FsError> {
-        self.0.create(path, mode).map(|writer| Box::new(AtOnceWriter(Some(writer))) as Box<dyn BlockingWriter>)
+        self.0.create(path, mode).map(|writer| Box::new(AtOnceWriter(Some(writer), self.1)) as Box<dyn BlockingWriter>)
     }
 
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn BlockingListing>, FsError> {
@@ -100,9 +102,15 @@ struct Upload {
 
 impl Upload {
     fn begin() -> Self {
-        let storage = AtOnce::default();
+        Self::begin_with(usize::MAX, "I")
+    }
+
+    /// With storage that takes so much at once, and of this type.
+    fn begin_with(at_once: usize, representation: &str) -> Self {
+        let storage = AtOnce(Arc::default(), at_once);
         let mut session = Simulated::new(service_with(storage.clone()));
         session.login();
+        session.says(&format!("TYPE {representation}\r\n"), "200 ");
         let data = session.passive();
         session.says("STOR new\r\n", "125 ");
         Self { jobs: session.world.jobs(), session, data, storage }
@@ -146,4 +154,24 @@ fn one_that_comes_by_full_buffers_takes_one() {
     upload.send(&[b'x'; 20_000]);
     assert_ne!(upload.end(), 0);
     assert_eq!(upload.content(), [b'x'; 20_000]);
+}
+
+#[test]
+fn what_cannot_be_written_at_once_is_written_behind_it() {
+    for at_once in [0, 3] {
+        let mut upload = Upload::begin_with(at_once, "I");
+        upload.send(b"content");
+        upload.send(b" and more");
+        assert_ne!(upload.end(), 0);
+        assert_eq!(upload.content(), b"content and more");
+    }
+}
+
+#[test]
+fn text_is_decoded_first() {
+    let mut upload = Upload::begin_with(usize::MAX, "A");
+    upload.send(b"a line\r\n");
+    upload.send(b"another");
+    upload.end();
+    assert_eq!(upload.content(), b"a line\nanother");
 }
