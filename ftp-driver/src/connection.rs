@@ -1,4 +1,4 @@
-//! One session as one future: control connection, timer and actions are polled together, by one task.
+//! One session as one future: control connection, timer and actions are polled together, by one task at a time.
 
 mod ending;
 mod input;
@@ -79,6 +79,8 @@ fn leave<R: Runtime>(
 ) -> Result<Summary, BoxFuture<'static, Summary>> {
     let hooks = connection.take_hooks();
     if hooks.is_idle() {
+        // In this order, which that of arguments would not be.
+        drop((connection, place));
         return Ok(summary);
     }
     // A stop waits for this session as long as somebody listens for it.

@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use ftp_proto::Config;
 use socket2::{Domain, Socket, Type};
 
-use crate::client::{Client, reset};
+use crate::client::{Client, PATIENCE, reset};
 use crate::on_both;
 use crate::server::{Start, in_memory};
 
@@ -21,6 +22,7 @@ on_both! {
     hundreds_of_passive_commands_keep_one_listener,
     a_lost_control_connection_gives_its_place_back,
     a_session_on_ipv6_has_its_data_there_too,
+    no_place_is_free_before_its_session_is_gone,
 }
 
 fn one_too_many_is_told_so_and_not_counted(start: Start) {
@@ -63,6 +65,22 @@ fn a_stranger_at_the_passive_port_gets_nothing(start: Start) {
     let mut nothing = Vec::new();
     let _ = stranger.read_to_end(&mut nothing);
     assert_eq!(nothing, b"");
+}
+
+fn no_place_is_free_before_its_session_is_gone(start: Start) {
+    let server = start(in_memory().build());
+    for _ in 0..200 {
+        let mut client = server.logged_in();
+        client.command("CWD /", 250);
+        client.send("QUIT\r\n");
+        drop(client);
+        let began = Instant::now();
+        // Looked at as often as can be: there is but a moment between the two.
+        while server.handle.connections() > 0 {
+            assert!(began.elapsed() < PATIENCE, "the session does not end");
+        }
+        assert!(server.handle.sessions().is_empty());
+    }
 }
 
 fn where_foreign_addresses_are_permitted_others_come_too(start: Start) {
