@@ -173,15 +173,15 @@ where
     accept(runtime, listeners, handle, spawn, None::<Arc<fn(BoxFuture<'static, ()>)>>).await;
 }
 
-/// [`serve`] where sessions change their place once: `spawn` runs them from the beginning, `settle` from their first
-/// action that is not a login, as are a data connection, a look at a file, and TLS.
+/// [`serve`] where sessions begin in one place and go on in another: `spawn` runs them from the beginning, and `settle`
+/// from the moment when they first have more to do than to log in. That is TLS, a data connection, a look at a file, or
+/// whatever keeps them busy for a hundred turns.
 ///
-/// Who only logs in, asks for nothing or never answers at all is served where it was accepted, which costs the least;
-/// and whoever spreads sessions over threads counts those alone that have something to do. A session in the middle of
-/// [hooks](crate::Hooks) stays for the time being.
+/// Logins are short, and cost the least where the connection was accepted. Whoever spreads sessions over threads by
+/// `settle` counts none that only wait.
 ///
 /// # Cancellation
-/// As that of [`serve`].
+/// As that of [`serve`]. A session that is dropped by `settle` is cut off.
 pub async fn serve_settling<R, S, T>(runtime: R, listeners: Vec<R::Listener>, handle: Handle, spawn: S, settle: T)
 where
     R: Runtime,

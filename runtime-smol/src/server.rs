@@ -80,9 +80,14 @@ impl Server {
     /// # Cancellation
     /// Dropping the future closes the listeners; sessions go on in the threads.
     pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
-        let (here, there) = (workers.clone(), workers.clone());
+        let (here, there) = (workers.clone(), workers.downgrade());
         let begin = move |session| here.spawn_beside(session).detach();
-        let settle = move |session| there.spawn(session).detach();
+        // Sessions have it, which end with the threads.
+        let settle = move |session| {
+            if let Some(workers) = there.upgrade() {
+                workers.spawn(session).detach();
+            }
+        };
         workers.spawn_beside(serve_settling(SmolRuntime, self.listeners, self.handle, begin, settle))
     }
 

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 
@@ -66,6 +66,11 @@ impl Workers {
         })
     }
 
+    /// The same threads for who does not keep them.
+    pub(crate) fn downgrade(&self) -> WeakWorkers {
+        WeakWorkers(Arc::downgrade(&self.0))
+    }
+
     /// Runs a future that does not count, since it mostly has nothing to do.
     pub(crate) fn spawn_beside<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Task<T> {
         self.0.0[0].executor.spawn(future)
@@ -96,6 +101,16 @@ impl Worker {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.0.iter().for_each(|worker| worker.end());
+    }
+}
+
+/// [`Workers`] that may have ended.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakWorkers(Weak<Inner>);
+
+impl WeakWorkers {
+    pub(crate) fn upgrade(&self) -> Option<Workers> {
+        self.0.upgrade().map(Workers)
     }
 }
 

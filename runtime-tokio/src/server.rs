@@ -74,10 +74,15 @@ impl Server {
     /// # Cancellation
     /// Dropping the future changes nothing.
     pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
-        let (here, there) = (workers.clone(), workers.clone());
+        let (here, there) = (workers.clone(), workers.downgrade());
         let Self { runtime, listeners, handle } = self;
         let begin = move |session| drop(here.spawn_beside(session));
-        let settle = move |session| drop(there.spawn(session));
+        // Sessions have it, which end with the threads.
+        let settle = move |session| {
+            if let Some(workers) = there.upgrade() {
+                drop(workers.spawn(session));
+            }
+        };
         let serving = workers.spawn_beside(serve_settling(runtime, listeners, handle, begin, settle));
         async move { serving.await.expect("accepting connections does not panic") }
     }

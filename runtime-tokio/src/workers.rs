@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{self, ThreadId};
 
 use tokio::runtime::{Builder, Handle};
@@ -56,6 +56,11 @@ impl Workers {
         })
     }
 
+    /// The same threads for who does not keep them.
+    pub(crate) fn downgrade(&self) -> WeakWorkers {
+        WeakWorkers(Arc::downgrade(&self.0))
+    }
+
     /// Runs a future that does not count, since it mostly has nothing to do.
     pub(crate) fn spawn_beside<T: Send + 'static>(
         &self,
@@ -78,6 +83,16 @@ impl Worker {
         };
         let thread = thread::Builder::new().name("worker".to_owned()).spawn(work)?.thread().id();
         Ok(Self { handle, thread, load: Arc::default(), _end: end })
+    }
+}
+
+/// [`Workers`] that may have ended.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakWorkers(Weak<Vec<Worker>>);
+
+impl WeakWorkers {
+    pub(crate) fn upgrade(&self) -> Option<Workers> {
+        self.0.upgrade().map(Workers)
     }
 }
 

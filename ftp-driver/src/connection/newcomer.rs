@@ -17,8 +17,11 @@ use crate::observer::Summary;
 use crate::runtime::{Route, Runtime};
 use crate::service::Service;
 
+/// Who has had so many turns has something to do, though nothing was an action.
+const TURNS: u32 = 100;
+
 /// Serves one client whose connection is counted: its place is free again when its sockets are closed, however long its
-/// hooks take. With `settle` the session goes there before its first action that is not a login.
+/// hooks take. With `settle` the session goes there when it first has more to do than to log in.
 pub(crate) fn serve_newcomer<R: Runtime>(
     runtime: R,
     service: Service,
@@ -31,7 +34,12 @@ pub(crate) fn serve_newcomer<R: Runtime>(
     connection.is_newcomer = settle.is_some();
     async move {
         connection.begin();
-        let served = poll_fn(|cx| connection.poll_newcomer(cx)).await;
+        let mut turns = 0;
+        let served = poll_fn(|cx| {
+            turns += 1;
+            connection.poll_newcomer(turns, cx)
+        });
+        let served = served.await;
         // A future keeps room for what it holds while it waits: here, for as little as can be.
         if let Some(last) = end_or_settle(connection, place, served, settle) {
             last.await;
@@ -94,21 +102,18 @@ pub(crate) fn alone<T>(peer: SocketAddr, session: impl Future<Output = T> + Send
 
 impl<R: Runtime> Connection<R> {
     /// Ready with what the session was, or with nothing when it is to go on elsewhere.
-    fn poll_newcomer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Summary>> {
+    fn poll_newcomer(&mut self, turns: u32, cx: &mut Context<'_>) -> Poll<Option<Summary>> {
         let polled = self.poll(cx);
-        let settles = polled.is_pending() && self.control.unsent() == 0;
-        match self.outputs.front() {
-            Some(output) if settles && self.settles_before(output) => Poll::Ready(None),
-            _ => polled.map(Some),
-        }
+        let may_go = self.is_newcomer && self.running.is_empty() && self.control.unsent() == 0;
+        let has_to_go = || turns > TURNS || self.outputs.front().is_some_and(|output| self.settles_before(output));
+        if polled.is_pending() && may_go && has_to_go() { Poll::Ready(None) } else { polled.map(Some) }
     }
 
-    /// Whether this is done elsewhere. What hooks wait for stays where it is, and they keep the session there.
+    /// Whether this is done elsewhere.
     pub(super) fn settles_before(&self, output: &Output) -> bool {
         self.is_newcomer
             && matches!(output, Output::Start(action) if !matches!(action, Action::Authenticate(_)))
             && self.running.is_empty()
-            && self.hooks.is_idle()
     }
 
     /// Whatever the session waits for, it waits for on this thread from now on.

@@ -1,16 +1,19 @@
 //! Where sessions run that are served by threads: whoever only logs in where it was accepted, all others spread.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::mpsc::{self, Receiver};
+use std::net::TcpStream;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use ftp_driver::{BoxFuture, Hooks, LoggedIn, Observer, SessionInfo};
+use ftp_driver::{BoxFuture, FileTransfer, Hooks, LoggedIn, Observer, SessionInfo};
 use ftp_proto::Reply;
+use tokio::sync::Semaphore;
 
 use crate::client::Client;
-use crate::server::{Server, Start, in_memory, on_smol_workers, on_tokio_workers};
+use crate::connections::wait_until;
+use crate::server::{Server, Start, any_port, in_memory, on_smol_workers, on_tokio_workers};
 
 /// Longer than a client waits.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -98,20 +101,109 @@ fn who_has_moved_waits_for_nobody_who_stays(start: Start) {
     stays.expect(215);
 }
 
-/// A hook may wait for what belongs to the thread that it runs on.
-fn who_has_hooks_under_way_stays_until_they_end(start: Start) {
-    #[derive(Clone, Default)]
-    struct Endless;
-    impl Hooks for Endless {
-        fn logged_in(&self, _: LoggedIn) -> BoxFuture<'_, ()> {
-            Box::pin(std::future::pending())
+fn who_has_hooks_under_way_takes_them_along(start: Start) {
+    /// Each hook waits for a permit, and tells its end.
+    struct Gated(Mutex<Sender<&'static str>>, Arc<Semaphore>);
+    impl Gated {
+        async fn tell(&self, what: &'static str) {
+            self.1.acquire().await.unwrap().forget();
+            self.0.lock().unwrap().send(what).unwrap();
         }
     }
-    let seen = Whereabouts::default();
-    let server = start(in_memory().observer(seen.clone()).hooks(Endless).build());
+    impl Hooks for Gated {
+        fn logged_in(&self, _: LoggedIn) -> BoxFuture<'_, ()> {
+            Box::pin(self.tell("logged in"))
+        }
+
+        fn file_received(&self, _: FileTransfer) -> BoxFuture<'_, ()> {
+            Box::pin(self.tell("received"))
+        }
+    }
+    let (seen, gate) = (Whereabouts::default(), Arc::new(Semaphore::new(0)));
+    let (tell, told) = mpsc::channel();
+    let hooks = Gated(Mutex::new(tell), Arc::clone(&gate));
+    let server = start(in_memory().observer(seen.clone()).hooks(hooks).build());
     let mut clients = logged_in(&server, 4);
     clients.iter_mut().for_each(|client| client.upload("STOR file", b"content"));
+    assert_eq!(seen.crowds(), [2, 2]);
+    gate.add_permits(8);
+    let mut ended: Vec<_> = (0..8).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
+    ended.sort_unstable();
+    assert_eq!(
+        ended,
+        ["logged in", "logged in", "logged in", "logged in", "received", "received", "received", "received"]
+    );
+}
+
+fn who_keeps_busy_without_any_action_is_spread_as_well(start: Start) {
+    let seen = Whereabouts::default();
+    let server = start(in_memory().observer(seen.clone()).build());
+    let mut clients = logged_in(&server, 4);
+    for _ in 0..200 {
+        clients.iter_mut().for_each(|client| drop(client.command("NOOP", 200)));
+    }
+    assert_eq!(seen.crowds(), [2, 2]);
+}
+
+fn who_came_by_a_proxy_is_spread_as_well(start: Start) {
+    let seen = Whereabouts::default();
+    let service = in_memory().observer(seen.clone()).proxy_protocol(["127.0.0.1/32".parse().unwrap()]);
+    let server = start(service.build());
+    let mut clients: Vec<_> = (0..4).map(|_| Client::open(server.address())).collect();
+    for client in &mut clients {
+        client.send("PROXY TCP4 192.0.2.2 127.0.0.1 50000 21\r\n");
+        client.expect(220);
+        client.login();
+    }
     assert_eq!(seen.crowds(), [4]);
+    clients.iter_mut().for_each(|client| drop(client.command("CWD /", 250)));
+    assert_eq!(seen.crowds(), [2, 2]);
+}
+
+fn a_panic_behind_the_move_ends_its_session_alone(start: Start) {
+    struct Panics;
+    impl Observer for Panics {
+        fn reply(&self, _: &SessionInfo, reply: &Reply) {
+            assert!(reply.code().number() != 215, "this panic is a part of the test");
+        }
+    }
+    let server = start(in_memory().observer(Panics).build());
+    let mut clients = logged_in(&server, 4);
+    clients.iter_mut().for_each(|client| drop(client.command("CWD /", 250)));
+    let mut panics = clients.swap_remove(1);
+    panics.send("SYST\r\n");
+    panics.expect_end();
+    clients.iter_mut().for_each(|client| drop(client.command("NOOP", 200)));
+}
+
+/// Whoever waits for nothing but its client keeps no thread from ending.
+#[test]
+fn who_only_logged_in_ends_with_the_threads_of_smol() {
+    let workers = ftp_runtime_smol::Workers::start(2).unwrap();
+    let server = ftp_runtime_smol::Server::bind(any_port(), in_memory().build()).unwrap();
+    let address = server.local_addrs()[0];
+    let serving = server.serve_by(&workers);
+    let mut client = Client::connect(address);
+    client.login();
+    drop((serving, workers));
+    client.expect_end();
+}
+
+#[test]
+fn who_only_logged_in_ends_with_the_threads_of_tokio() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let workers = ftp_runtime_tokio::Workers::start(2).unwrap();
+    let server = ftp_runtime_tokio::Server::bind(any_port(), in_memory().build()).unwrap();
+    let (handle, address) = (server.handle(), server.local_addrs()[0]);
+    let serving = server.serve_by(&workers);
+    let mut client = Client::connect(address);
+    client.login();
+    handle.close();
+    // The accepting keeps the threads until it has ended.
+    wait_until(|| TcpStream::connect(address).is_err());
+    drop((serving, workers));
+    client.expect_end();
 }
 
 macro_rules! on_workers {
@@ -130,5 +222,8 @@ on_workers! {
     who_works_is_spread_whoever_else_is_there,
     what_was_sent_ahead_is_done_behind_the_move,
     who_has_moved_waits_for_nobody_who_stays,
-    who_has_hooks_under_way_stays_until_they_end,
+    who_has_hooks_under_way_takes_them_along,
+    who_keeps_busy_without_any_action_is_spread_as_well,
+    who_came_by_a_proxy_is_spread_as_well,
+    a_panic_behind_the_move_ends_its_session_alone,
 }
