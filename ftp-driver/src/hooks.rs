@@ -26,7 +26,8 @@ use crate::observer::{SessionInfo, Summary};
 /// # Slow hooks
 /// keep no session waiting, since their futures are polled beside everything else that it does. They are polled on the
 /// session's own thread, though: as anywhere else in async code a future must not block it. Let the runtime do what
-/// blocks (`tokio::task::spawn_blocking`, `smol::unblock`) and await it.
+/// blocks (`tokio::task::spawn_blocking`, `smol::unblock`) and await it. With its hooks a session
+/// [may change its thread](crate::serve_settling) once.
 ///
 /// A session holds at most 256 calls that wait. What happens beyond that is not told, but counted; the count is told by
 /// [`missed`](Self::missed). `disconnected` is always told.

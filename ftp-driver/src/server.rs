@@ -178,7 +178,7 @@ where
 /// whatever keeps them busy for a hundred turns.
 ///
 /// Logins are short, and cost the least where the connection was accepted. Whoever spreads sessions over threads by
-/// `settle` counts none that only wait.
+/// `settle` counts none that has only logged in and waits. [Hooks](crate::Hooks) that are under way go with their session.
 ///
 /// # Cancellation
 /// As that of [`serve`]. A session that is dropped by `settle` is cut off.

@@ -82,13 +82,19 @@ impl Server {
     pub fn serve_by(self, workers: &Workers) -> impl Future<Output = ()> + Send + 'static {
         let (here, there) = (workers.clone(), workers.downgrade());
         let begin = move |session| here.spawn_beside(session).detach();
-        // Sessions have it, which end with the threads.
+        // Weak, since all sessions have it: the threads end when nobody else has them, whoever is logged in.
         let settle = move |session| {
             if let Some(workers) = there.upgrade() {
                 workers.spawn(session).detach();
             }
         };
-        workers.spawn_beside(serve_settling(SmolRuntime, self.listeners, self.handle, begin, settle))
+        let serving = workers.spawn_beside(serve_settling(SmolRuntime, self.listeners, self.handle, begin, settle));
+        // A stop is to find the threads, even if nobody else keeps them.
+        let kept = workers.clone();
+        async move {
+            serving.await;
+            drop(kept);
+        }
     }
 
     /// The same with sessions as tasks of whatever runs futures.

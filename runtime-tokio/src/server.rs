@@ -77,14 +77,19 @@ impl Server {
         let (here, there) = (workers.clone(), workers.downgrade());
         let Self { runtime, listeners, handle } = self;
         let begin = move |session| drop(here.spawn_beside(session));
-        // Sessions have it, which end with the threads.
+        // Weak, since all sessions have it: the threads end when nobody else has them, whoever is logged in.
         let settle = move |session| {
             if let Some(workers) = there.upgrade() {
                 drop(workers.spawn(session));
             }
         };
         let serving = workers.spawn_beside(serve_settling(runtime, listeners, handle, begin, settle));
-        async move { serving.await.expect("accepting connections does not panic") }
+        // A stop is to find the threads, even if nobody else keeps them.
+        let kept = workers.clone();
+        async move {
+            serving.await.expect("accepting connections does not panic");
+            drop(kept);
+        }
     }
 }
 

@@ -34,9 +34,9 @@ pub(crate) fn serve_newcomer<R: Runtime>(
     connection.is_newcomer = settle.is_some();
     async move {
         connection.begin();
-        let mut turns = 0;
+        let mut turns = 0_u32;
         let served = poll_fn(|cx| {
-            turns += 1;
+            turns = turns.saturating_add(1);
             connection.poll_newcomer(turns, cx)
         });
         let served = served.await;

@@ -206,6 +206,34 @@ fn who_only_logged_in_ends_with_the_threads_of_tokio() {
     client.expect_end();
 }
 
+#[test]
+fn a_stop_finds_threads_of_smol_that_nobody_else_keeps() {
+    let workers = ftp_runtime_smol::Workers::start(2).unwrap();
+    let server = ftp_runtime_smol::Server::bind(any_port(), in_memory().build()).unwrap();
+    let (handle, mut clients) = (server.handle(), [server.local_addrs()[0]; 2].map(Client::open));
+    let serving = server.serve_by(&workers);
+    drop(workers);
+    clients.iter_mut().for_each(|client| drop(client.expect(220)));
+    handle.shutdown(Duration::ZERO);
+    async_io::block_on(serving);
+    clients.iter_mut().for_each(|client| drop(client.expect(421)));
+}
+
+#[test]
+fn a_stop_finds_threads_of_tokio_that_nobody_else_keeps() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let entered = runtime.enter();
+    let workers = ftp_runtime_tokio::Workers::start(2).unwrap();
+    let server = ftp_runtime_tokio::Server::bind(any_port(), in_memory().build()).unwrap();
+    let (handle, mut clients) = (server.handle(), [server.local_addrs()[0]; 2].map(Client::open));
+    let serving = server.serve_by(&workers);
+    drop((workers, entered));
+    clients.iter_mut().for_each(|client| drop(client.expect(220)));
+    handle.shutdown(Duration::ZERO);
+    runtime.block_on(serving);
+    clients.iter_mut().for_each(|client| drop(client.expect(421)));
+}
+
 macro_rules! on_workers {
     ($($name:ident),* $(,)?) => {
         mod on_smol {
