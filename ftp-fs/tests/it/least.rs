@@ -130,7 +130,7 @@ fn what_storage_says_nothing_of_is_no_file_of_this_machine_and_may_leave_anythin
     assert!(reader.as_file().is_none() && reader.opened_len().is_none());
     let mut writer = block_on(backend.create(&path("/file"), WriteMode::Replace)).unwrap();
     assert_eq!(writer.remains(), Remains::Unknown);
-    assert!(writer.in_place().is_none());
+    assert!(writer.in_place().is_none() && writer.try_write(CONTENT).is_none());
 }
 
 /// The same, for those who may wait.
