@@ -150,8 +150,7 @@ async fn copy_in<R: Runtime>(
 ) -> Result<Vec<u8>, TransferError> {
     let (mut chunk, mut spare) = (vec![0; room.size()], Vec::new());
     let (mut count, mut ended) = wire.receive(&mut chunk).await?;
-    if !ended && decoder.is_none() && count < chunk.len() {
-        // There may be no more than this, with the end on its way: worth no thread, if it can be written without.
+    if !ended && decoder.is_none() {
         (count, ended) = write_beginning(wire, writer, &mut chunk, count).await?;
     }
     while !ended {
@@ -180,21 +179,24 @@ async fn copy_in<R: Runtime>(
     Ok(full)
 }
 
-/// Writes the first bytes without waiting, and receives the next ones. Those that cannot be written so are the next.
+/// Writes what comes without waiting, as long as all is less than a buffer: there may be no more, with the end on its way,
+/// which is not worth a thread. Returns what is to be written next.
 async fn write_beginning<R: Runtime>(
     wire: &mut Wire<R>,
     writer: &mut dyn Writer,
     chunk: &mut [u8],
-    count: usize,
+    mut count: usize,
 ) -> Result<(usize, bool), TransferError> {
-    let written = writer.try_write(&chunk[..count]).unwrap_or(0);
-    if written == count {
-        return wire.receive(chunk).await;
+    let mut ended = false;
+    while !ended && wire.meter.bytes() < chunk.len() as u64 {
+        let written = writer.try_write(&chunk[..count]).unwrap_or(0);
+        if written < count {
+            chunk.copy_within(written..count, 0);
+            return Ok((count - written, false));
+        }
+        (count, ended) = wire.receive_behind_beginning(chunk).await?;
     }
-    if written > 0 {
-        chunk.copy_within(written..count, 0);
-    }
-    Ok((count - written, false))
+    Ok((count, ended))
 }
 
 /// Writes what was received on this thread. The buffer stays, and with it what the processor's caches have of it.

@@ -113,6 +113,11 @@ impl Wish {
         self.0.missing.store(self.0.again, Ordering::Relaxed);
     }
 
+    /// Nothing is missing, whether or not the transfer has had to wait: the next bytes ask for a thread.
+    pub(crate) fn forgive(&self) {
+        self.0.missing.store(0, Ordering::Relaxed);
+    }
+
     /// The bell of this thread, hung up for who recalls the transfer.
     fn hang_up_bell(&self) -> io::Result<Arc<Bell>> {
         let bell = BELL.with(|own| match own.get() {
@@ -132,7 +137,7 @@ impl Wish {
 
     fn renew(&self, end: End) {
         match end {
-            End::TimeIsUp => self.0.missing.store(0, Ordering::Relaxed),
+            End::TimeIsUp => self.forgive(),
             End::Waits => self.reset(),
         }
     }

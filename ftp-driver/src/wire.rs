@@ -99,6 +99,13 @@ impl<R: Runtime> Wire<R> {
         }
     }
 
+    /// As [`receive`](Self::receive), behind a beginning that came alone: how long it was waited for says nothing either.
+    pub(crate) async fn receive_behind_beginning(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), TransferError> {
+        let received = self.receive(buffer).await;
+        self.wish.forgive();
+        received
+    }
+
     /// Sends all of it.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
         self.send_pieces(bytes, false).await

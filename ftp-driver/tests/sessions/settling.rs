@@ -191,10 +191,7 @@ fn who_only_logged_in_ends_with_the_threads_of_smol() {
 
 #[test]
 fn who_only_logged_in_ends_with_the_threads_of_tokio() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _entered = runtime.enter();
-    let workers = ftp_runtime_tokio::Workers::start(2).unwrap();
-    let server = ftp_runtime_tokio::Server::bind(any_port(), in_memory().build()).unwrap();
+    let (_runtime, workers, server) = with_tokio();
     let (handle, address) = (server.handle(), server.local_addrs()[0]);
     let serving = server.serve_by(&workers);
     let mut client = Client::connect(address);
@@ -221,17 +218,24 @@ fn a_stop_finds_threads_of_smol_that_nobody_else_keeps() {
 
 #[test]
 fn a_stop_finds_threads_of_tokio_that_nobody_else_keeps() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let entered = runtime.enter();
-    let workers = ftp_runtime_tokio::Workers::start(2).unwrap();
-    let server = ftp_runtime_tokio::Server::bind(any_port(), in_memory().build()).unwrap();
+    let (runtime, workers, server) = with_tokio();
     let (handle, mut clients) = (server.handle(), [server.local_addrs()[0]; 2].map(Client::open));
     let serving = server.serve_by(&workers);
-    drop((workers, entered));
+    drop(workers);
     clients.iter_mut().for_each(|client| drop(client.expect(220)));
     handle.shutdown(Duration::ZERO);
     runtime.block_on(serving);
     clients.iter_mut().for_each(|client| drop(client.expect(421)));
+}
+
+/// A server that is not served yet, and the runtime that it was made in.
+fn with_tokio() -> (tokio::runtime::Runtime, ftp_runtime_tokio::Workers, ftp_runtime_tokio::Server) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let workers = ftp_runtime_tokio::Workers::start(2).unwrap();
+    let entered = runtime.enter();
+    let server = ftp_runtime_tokio::Server::bind(any_port(), in_memory().build()).unwrap();
+    drop(entered);
+    (runtime, workers, server)
 }
 
 macro_rules! on_workers {

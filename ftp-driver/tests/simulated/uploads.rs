@@ -157,6 +157,15 @@ fn one_that_comes_by_full_buffers_takes_one() {
 }
 
 #[test]
+fn one_that_begins_with_little_takes_one_as_well() {
+    let mut upload = Upload::begin();
+    upload.send(b"little");
+    upload.send(&[b'x'; 20_000]);
+    assert_ne!(upload.end(), 0);
+    assert_eq!(upload.content().len(), 20_006);
+}
+
+#[test]
 fn what_cannot_be_written_at_once_is_written_behind_it() {
     for at_once in [0, 3] {
         let mut upload = Upload::begin_with(at_once, "I");
