@@ -442,6 +442,21 @@ fn json_lines_are_json() {
 }
 
 #[test]
+fn the_log_tells_times_as_the_protocol_does() {
+    for runtime in ["tokio", "smol"] {
+        let site = Site::new();
+        let mut server = site.serve(&["-w", "--runtime", runtime]);
+        let mut client = server.login("ftp", "");
+        client.store("STOR new", b"content");
+        client.command("MFMT 20020102030405 new");
+        drop(client);
+        let log = server.stop();
+        let told = |line: &String| line.contains("modification time changed path=/new time=20020102030405");
+        assert!(log.iter().any(told), "{log:#?}");
+    }
+}
+
+#[test]
 fn names_are_converted_to_the_clients_charset() {
     let site = Site::new();
     let server = site.serve(&["-w", "--encoding", "latin1"]);

@@ -98,7 +98,7 @@ fn changed(change: &Change) {
         Change::RemoveFile(path) => info!(%path, "file removed"),
         Change::Rename { from, to } => info!(%from, %to, "renamed"),
         Change::SetMode { path, mode } => info!(%path, mode = format_args!("{mode:03o}"), "mode changed"),
-        Change::SetModified { path, time } => info!(%path, ?time, "modification time changed"),
+        Change::SetModified { path, time } => info!(%path, time = %time.to_civil(0), "modification time changed"),
         other => info!(?other, "changed"),
     }
 }
